@@ -1,0 +1,92 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
+from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, plan_release
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release
+from ansible_collections.surefoot.release.plugins.plugin_utils.scope import with_names
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(task_vars=task_vars)
+        variables = task_vars or {}
+        _unused, args = self.validate_argument_spec(argument_spec={"scope": {"type": "dict", "required": True}, "ramp": {"type": "float"}})
+        scope = args["scope"]
+        hosts = _within_limit(scope["hosts"], variables)
+        surveys = {
+            host: plain for host in variables["ansible_play_hosts_all"] if (plain := _plain(variables["hostvars"][host].get("survey_result", {}).get("survey")))
+        }
+        written = self._templar.template(scope["release"])
+        try:
+            release = parse_release(_plain(written))
+            stage = at_ramp_stage(release, args["ramp"], surveys)
+            undoing = parse_release(_plain(scope["undoing"])) if scope.get("undoing") else None
+            plan = plan_release(stage, [parse_release(_plain(before)) for before in scope["earlier"]], surveys, hosts, undoing)
+        except SurefootError as error:
+            raise AnsibleActionFail(str(error)) from error
+        if plan.refusals:
+            raise AnsibleActionFail(_refused(plan))
+        facts = {
+            "surefoot_release": {
+                **_plain(written),
+                **{kind: dict(step) for kind, step in stage.steps.items()},
+                "verify": with_names(_plain(written).get("verify", ())),
+                "digest": release.digest(),
+            },
+            "surefoot_plan": {
+                "planned": _planned(plan, hosts),
+                "rolling": [host for host in dict.fromkeys([*hosts["install"], *hosts["restart"]]) if plan.rolls(host)],
+                "final": stage is release,
+            },
+            "surefoot_root": scope["root"],
+            "surefoot_app": scope["app"],
+        }
+        result.update(changed=False, ansible_facts=facts, plan=plan.as_mapping())
+        return t.cast("dict[str, t.Any]", result)
+
+
+def _within_limit(hosts: t.Mapping[str, t.Sequence[str]], variables: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
+    """The planned hosts; under --limit those of them that the limit lets in, and only then may there be fewer."""
+    there = set(variables["ansible_play_hosts_all"])
+    return {kind: [host for host in group if host in there or not variables.get("ansible_limit")] for kind, group in hosts.items()}
+
+
+def _planned(plan: Plan, hosts: t.Mapping[str, t.Sequence[str]]) -> dict[str, list[str]]:
+    steps = plan.release.steps
+    kinds = {
+        "stage": ("install", "migrate"),
+        "migrate": ("migrate",),
+        "roll": ("install", "restart"),
+        "flush_cache": ("flush_cache",),
+        "enable_feature": ("enable_feature",),
+    }
+    return {phase: list(dict.fromkeys(host for kind in of if kind in steps for host in hosts[kind])) for phase, of in kinds.items()}
+
+
+def _refused(plan: Plan) -> str:
+    lines = [f"Release {plan.release.name} is refused, nothing was changed"]
+    return "\n".join([*lines, *(f"- {_line(refusal)}" for refusal in plan.refusals)])
+
+
+def _line(refusal: Refusal) -> str:
+    parts = [f"{refusal.host}: {refusal.message}" if refusal.host else refusal.message]
+    return "; ".join([*parts, *([f"found: {refusal.seen}"] if refusal.seen else []), *([f"next: {refusal.todo}"] if refusal.todo else [])])
+
+
+def _plain(value: t.Any) -> t.Any:
+    """Plain data out of the lazy containers and tagged strings that values of variables are."""
+    return json.loads(json.dumps(value, default=str))

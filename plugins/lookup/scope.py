@@ -1,0 +1,113 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: scope
+author: surefoot maintainers (@surefoot)
+version_added: "0.1.0"
+short_description: Read one release and where its steps are done
+description:
+  - Reads the project file and a feature file, checks them, and gives one release together with the releases before it, its gates and the hosts of each phase.
+  - The playbooks of this collection use it for their C(hosts:) and C(serial:), so that a release for which no host is there stops before anything is done.
+options:
+  _terms:
+    description:
+      - The feature, by name (V(reviews) is read from C(features/reviews.yml) beside the project file) or by path.
+      - A mapping is taken as the content of a feature file.
+    required: true
+    type: list
+    elements: raw
+  release:
+    description:
+      - The name of the release.
+      - Left empty, the scope is that of the whole feature and only good for a survey.
+    type: str
+    default: ""
+  project:
+    description: Path of the project file.
+    type: path
+    default: surefoot.yml
+  resolve:
+    description:
+      - Resolve the variables that gates use.
+      - Works in tasks, where the variables of a host are there, and not in the keywords of a play.
+    type: bool
+    default: false
+seealso:
+  - module: surefoot.release.plan_release
+"""
+
+EXAMPLES = r"""
+- name: See which hosts a release touches
+  ansible.builtin.debug:
+    msg: "{{ lookup('surefoot.release.scope', 'reviews', release='reviews-api').survey }}"
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - One mapping with C(app), C(feature), C(root), C(release), C(earlier), C(hosts) and C(batches), and with a host pattern for each phase.
+  type: list
+  elements: dict
+"""
+
+import os
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.inventory.manager import InventoryManager
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, SurefootError
+from ansible_collections.surefoot.release.plugins.plugin_utils.scope import scope_of, with_names
+
+
+class LookupModule(LookupBase):
+    def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[t.Any]:
+        self.set_options(var_options=variables, direct=kwargs)
+        path = os.path.abspath(self.get_option("project"))
+        root = os.path.dirname(path)
+        inventory = self._inventory((variables or {}).get("groups") or {})
+        try:
+            project = self._load(path)
+            scopes = [scope_of(project, self._feature(term, root), self.get_option("release") or None, lambda name: self._hosts(inventory, name)) for term in terms]
+        except SurefootError as error:
+            raise AnsibleLookupError(str(error)) from error
+        return [{**(self._resolved(scope) if self.get_option("resolve") else scope), "root": root} for scope in scopes]
+
+    def _resolved(self, scope: dict[str, t.Any]) -> dict[str, t.Any]:
+        gates = self._templar.template(scope["release"]["verify"])
+        return {**scope, "release": {**scope["release"], "verify": with_names(gates)}}
+
+    def _feature(self, term: t.Any, root: str) -> t.Any:
+        if isinstance(term, t.Mapping):
+            return term
+        named = os.path.join(root, "features", f"{term}.yml")
+        return self._load(named if os.path.sep not in str(term) and os.path.isfile(named) else os.path.join(root, str(term)))
+
+    def _load(self, path: str) -> t.Any:
+        """The content of a file whose author may write templates in it, as in any variable file."""
+        if not os.path.isfile(path):
+            raise InvalidInput("A file is missing", seen=path, todo="run from the directory of surefoot.yml, or name the file")
+        content = self._loader.load_from_file(path, trusted_as_template=True)
+        if not isinstance(content, t.Mapping):
+            raise InvalidInput("The file holds no mapping", seen=path)
+        return content
+
+    def _inventory(self, groups: t.Mapping[str, t.Sequence[str]]) -> InventoryManager:
+        inventory = InventoryManager(self._loader, parse=False)
+        for group, hosts in groups.items():
+            inventory.add_group(group)
+            for host in hosts:
+                inventory.add_host(host, group=group)
+        return inventory
+
+    @staticmethod
+    def _hosts(inventory: InventoryManager, pattern: str) -> list[str]:
+        known = inventory.groups if pattern.replace("_", "a").isidentifier() else None
+        if known is not None and pattern not in known and pattern not in inventory.hosts:
+            return []
+        return [str(host.name) for host in inventory.get_hosts(pattern=pattern)]

@@ -1,0 +1,25 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a flag says, read only."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
+from ansible_collections.surefoot.release.plugins.module_utils.flags import flagd, flagfile
+
+
+def survey(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """`{backend, flag, audience, foreign, reason}` for `params` as in ARGUMENT_SPEC.
+
+    `audience` is as a feature file writes it, None where there is no flag, or where `foreign` says that its rules are another hand's, or where `reason`
+    says that the file cannot be read. Raises InvalidInput for options that cannot be used.
+    """
+    found: dict[str, t.Any] = dict(backend=params["backend"], flag=params["flag"], audience=None, foreign=False, reason="")
+    try:
+        reading = flagd.understand(flagfile.read(params["path"]).flag(params["flag"]))
+    except Refused as error:
+        return dict(found, reason=str(error))
+    return dict(found, audience=None if reading.audience is None else reading.audience.as_data(), foreign=reading.foreign, reason=reading.reason)

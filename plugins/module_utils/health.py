@@ -1,0 +1,151 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking a service over HTTP how it is and what it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+import re
+import time
+import typing as t
+import urllib.error
+from urllib.parse import urlsplit
+
+from ansible.module_utils.urls import ConnectionError as UrlConnectionError
+from ansible.module_utils.urls import open_url
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+
+OPTIONS: dict[str, t.Any] = dict(
+    health_url=dict(type="str"),
+    health_status=dict(type="int", default=200),
+    health_timeout=dict(type="float", default=60),
+    health_interval=dict(type="float", default=0.2),
+    health_headers=dict(type="dict", default={}),
+    health_validate_certs=dict(type="bool", default=True),
+)
+
+ATTEMPT_SECONDS = 5.0
+_BODY_LIMIT = 64 * 1024
+_SECRET_HEADER = re.compile(r"authorization|cookie|token|key|secret|password", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """One answer, or why there was none.
+
+    `status` is None without an answer; `problem` then says why, and `refused` is True where nobody listens at all.
+    """
+
+    url: str
+    status: int | None
+    body: bytes = b""
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    problem: str | None = None
+    refused: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the status is one that a balancer counts as well (200 to 299)."""
+        return self.status is not None and 200 <= self.status < 300
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return "%s gave no answer (%s)" % (without_password(self.url), self.problem)
+        text = self.body[:200].decode("utf-8", "replace").strip()
+        return "%s answered %d%s" % (without_password(self.url), self.status, " %r" % text if text else "")
+
+
+def ask(params: t.Mapping[str, t.Any], url: str, *, timeout: float = ATTEMPT_SECONDS) -> Answer:
+    """One GET of `url`, done within about `timeout` seconds, with the headers and certificate check that `params` (the health options) say.
+
+    Redirects are answers, not instructions, and no proxy is used: what is asked is this service itself. Raises InvalidInput for what is no URL.
+    """
+    _require_url(url)
+    timeout = max(timeout, 0.1)
+    deadline = time.monotonic() + timeout
+    try:
+        response = open_url(
+            url,
+            headers={str(name): str(value) for name, value in (params["health_headers"] or {}).items()},
+            timeout=timeout,
+            validate_certs=params["health_validate_certs"],
+            http_agent="surefoot",
+            follow_redirects="none",
+            use_proxy=False,
+            decompress=False,
+            force=True,
+        )
+    except urllib.error.HTTPError as error:
+        response = error
+    except (OSError, http.client.HTTPException, UrlConnectionError, ValueError) as error:
+        return _no_answer(url, error)
+    try:
+        with response:
+            return Answer(url, response.code, _read(response, deadline), {name.lower(): value for name, value in response.headers.items()})
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return _no_answer(url, error)
+
+
+def version_in(answer: Answer, *, key: str | None, header: str | None) -> str | None:
+    """The version an answer names: in a header, or under a key of a JSON object (dots reach into nested objects); None where it names none.
+
+    The status does not matter: a member that answers 503 because it is drained still says what it runs.
+    """
+    if header:
+        return answer.headers.get(header.lower())
+    found = number_or_text_in(answer, key or "version")
+    return None if found is None else str(found)
+
+
+def number_or_text_in(answer: Answer, key: str) -> t.Any:
+    """What stands under `key` (dots reach into nested objects) of the JSON object in an answer; None where it is not there."""
+    try:
+        found = json.loads(answer.body.decode("utf-8"))
+    except ValueError:
+        return None
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def secrets_in(params: t.Mapping[str, t.Any]) -> set[str]:
+    """Values of the health options that must not show up in output: passwords in URLs, and headers that by their name carry a credential."""
+    secret = {str(value) for name, value in (params.get("health_headers") or {}).items() if _SECRET_HEADER.search(str(name))}
+    urls = [value for name, value in params.items() if name.endswith("_url") and value]
+    secret |= {password for password in (urlsplit(url).password for url in urls) if password}
+    return {value for value in secret if value}
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
+def _read(response: t.Any, deadline: float) -> bytes:
+    """The beginning of the body; a server that sends drop by drop does not outlast the deadline."""
+    body = b""
+    while len(body) < _BODY_LIMIT and time.monotonic() < deadline:
+        chunk = response.read1(_BODY_LIMIT - len(body))
+        if not chunk:
+            break
+        body += chunk
+    return body
+
+
+def _no_answer(url: str, error: Exception) -> Answer:
+    reason = getattr(error, "reason", error)
+    return Answer(url, None, problem=str(reason) or type(error).__name__, refused=isinstance(reason, ConnectionRefusedError))
+
+
+def _require_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 80) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidInput("%r is not a URL that can be asked" % without_password(url), todo="give an http:// or https:// URL with a host")

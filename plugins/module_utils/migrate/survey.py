@@ -1,0 +1,63 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading what is applied and what is pending. Takes no lock and creates nothing."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, SurefootError
+from ansible_collections.surefoot.release.plugins.module_utils.migrate.database import open_database
+from ansible_collections.surefoot.release.plugins.module_utils.migrate.decision import State
+from ansible_collections.surefoot.release.plugins.module_utils.migrate.engine import Engine, Run, open_engine
+from ansible_collections.surefoot.release.plugins.module_utils.migrate.options import Settings, redact, redacted, settings
+
+
+def survey(params: t.Mapping[str, t.Any], run: Run) -> t.Dict[str, t.Any]:
+    """`{engine, readable, reason, current, applied, pending, unknown, drift: [{id, reason}], reversible}`, plain JSON types.
+
+    `params` follow ARGUMENT_SPEC, and `run` is AnsibleModule.run_command. `readable` is False with a `reason` if artifact or database could not
+    be read. `reversible` says whether what is pending could be taken back, None if nothing is pending. Raises InvalidInput for bad input.
+    """
+    options = settings(params)
+    try:
+        return _survey(open_engine(options, open_database(options), run), options)
+    except InvalidInput as error:
+        raise redacted(error, options.secrets) from None
+    except SurefootError as error:
+        return _answer(options, redact(str(error), options.secrets))
+
+
+def _survey(engine: Engine, options: Settings) -> t.Dict[str, t.Any]:
+    if not os.path.isdir(options.path):
+        reason = "%s is not staged yet, so its migrations cannot be read" % os.path.basename(options.path)
+        return dict(_answer(options, reason), **engine.recorded() or {})
+    state = engine.survey()
+    return dict(
+        _answer(options, None),
+        reason=_reason(state),
+        **state.recorded(),
+        pending=list(state.pending),
+        unknown=list(state.unknown),
+        drift=[dict(id=item, reason=reason) for item, reason in sorted(state.drift.items())],
+        reversible=not state.irreversible.intersection(state.pending) if state.pending else None,
+    )
+
+
+def _answer(options: Settings, problem: t.Optional[str]) -> t.Dict[str, t.Any]:
+    return dict(
+        engine=options.engine, readable=problem is None, reason=problem, current=[], applied=[], pending=[], unknown=[], drift=[], reversible=None
+    )
+
+
+def _reason(state: State) -> str:
+    parts = ["the database is at %s" % (", ".join(state.current) or "base")]
+    if state.pending:
+        parts.append("%d of this artifact not applied" % len(state.pending))
+    if state.unknown:
+        parts.append("%s not in this artifact" % ", ".join(state.unknown))
+    if state.drift:
+        parts.append("%s in contradiction to what was applied" % ", ".join(sorted(state.drift)))
+    return "; ".join(parts)

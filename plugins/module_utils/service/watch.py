@@ -1,0 +1,133 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting until a service is healthy: it answers, with the right version, and the process that answers is the one its manager started."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.module_utils import health
+from ansible_collections.surefoot.release.plugins.module_utils.errors import StepFailed
+from ansible_collections.surefoot.release.plugins.module_utils.service.manager import Manager, Status
+from ansible_collections.surefoot.release.plugins.module_utils.service.process import Process
+from ansible_collections.surefoot.release.plugins.module_utils.service.survey import ask_version, asks_version
+
+# A manager may need a moment between a process that ended and its next try; a service that stays down longer is given up by it.
+_DOWN_SECONDS = 1.0
+# Who died before must outlive this before it is believed; so must a service that nobody can ask.
+_DOUBT_SECONDS = 1.5
+_PATIENCE = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Healthy:
+    """What was seen when the service was found healthy: at `since` (monotonic seconds) it gave its first good answer."""
+
+    status: Status
+    version: str | None
+    since: float
+
+
+def until_healthy(manager: Manager, params: t.Mapping[str, t.Any], *, expected: str | None) -> Healthy:
+    """Watch the service until it is healthy. Raises StepFailed with the last observation: at the deadline (`health_timeout`), and before it where the
+    service gives another version than `expected`, stays down, or dies again and again."""
+    watch = _Watch(manager, params, expected)
+    deadline = time.monotonic() + params["health_timeout"]
+    while True:
+        healthy = watch.look(max(deadline - time.monotonic(), 0.1))
+        if healthy:
+            return healthy
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise StepFailed("%s was not healthy within %g s" % (params["service"], params["health_timeout"]), seen=watch.seen, todo=whereabouts(params))
+        time.sleep(min(params["health_interval"], left))
+
+
+def whereabouts(params: t.Mapping[str, t.Any]) -> str:
+    """What a person should know about the users of a service that is not healthy."""
+    where = {
+        True: "it is left drained, so no user is sent to it",
+        False: "it is still in its pool, so users are sent to it",
+        None: "it was not put back in any pool",
+    }[params["member_drained"]]
+    return "%s; read the log of %s, then release again or go back to the version before" % (where, params["service"])
+
+
+class _Watch:
+    """What was seen since the start, one look at a time."""
+
+    def __init__(self, manager: Manager, params: t.Mapping[str, t.Any], expected: str | None) -> None:
+        self._manager, self._params, self._expected = manager, params, expected
+        self._lives: list[Process] = []
+        self._down_since: float | None = None
+        self._good_since: float | None = None
+        self._words: list[str] = []
+
+    @property
+    def seen(self) -> str:
+        """The last look, in words."""
+        return ", ".join(self._words)
+
+    def look(self, left: float) -> Healthy | None:
+        """One look, which takes no longer than the time `left`; None where the service is not healthy (yet)."""
+        status = self._manager.status()
+        self._words = [status.detail]
+        self._require_life(status)
+        version = self._require_answers(min(left, health.ATTEMPT_SECONDS)) if status.running else None
+        if version is None:
+            self._good_since = None
+            return None
+        # Something else may have answered in its place: a process left over from before, while the new one died for want of the port.
+        if self._manager.status().process != status.process:
+            self._good_since = None
+            self._words.append("but the process is not the one that was there before it answered")
+            return None
+        self._good_since = self._good_since or time.monotonic()
+        if time.monotonic() - self._good_since < self._doubt():
+            self._words.append("for less than %g s" % self._doubt())
+            return None
+        return Healthy(status, version or None, self._good_since)
+
+    def _doubt(self) -> float:
+        stable_for: float | None = self._params["stable_for"]
+        if stable_for is None:
+            stable_for = 0 if self._params["health_url"] or asks_version(self._params) else _DOUBT_SECONDS
+        return max(stable_for, _DOUBT_SECONDS) if len(self._lives) > 1 else stable_for
+
+    def _require_life(self, status: Status) -> None:
+        if status.process and status.process not in self._lives:
+            self._lives.append(status.process)
+            self._good_since = None
+        self._down_since = (self._down_since or time.monotonic()) if status.phase in ("stopped", "unknown") else None
+        name = self._params["service"]
+        if self._down_since and time.monotonic() - self._down_since > _DOWN_SECONDS:
+            raise StepFailed("%s went down and stays down" % name, seen=self.seen, todo=whereabouts(self._params))
+        if len(self._lives) > _PATIENCE:
+            pids = ", ".join(str(life.pid) for life in self._lives)
+            raise StepFailed("%s dies and is started again and again" % name, seen="processes %s; %s" % (pids, self.seen), todo=whereabouts(self._params))
+
+    def _require_answers(self, timeout: float) -> str | None:
+        """None where an answer is not good; else the version it gave, empty where none is asked."""
+        params = self._params
+        answer = None
+        if params["health_url"]:
+            answer = health.ask(params, params["health_url"], timeout=timeout)
+            self._words.append(str(answer))
+            if answer.status != params["health_status"]:
+                self._words.append("expected is %d" % params["health_status"])
+                return None
+        if not asks_version(params):
+            return ""
+        if answer and params["version_url"] in (None, params["health_url"]):
+            version = health.version_in(answer, key=params["version_key"], header=params["version_header"])
+        else:
+            answer, version = ask_version(params, timeout=timeout)
+            self._words.append(str(answer))
+        if version is None:
+            self._words.append("no version in it")
+        elif self._expected and version != self._expected:
+            raise StepFailed("%s answers version %s, expected is %s" % (params["service"], version, self._expected), seen=self.seen, todo=whereabouts(params))
+        return version

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one shape in which every step module answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What one step found, decided and did on one host.
+
+    `needed` and `reason` are the decision and a sentence for people. `before` and `after` hold the part of the state this step is about; in check
+    mode `after` is what would be. `impact` is what users of this host could notice, `unavailable_ms` among it where it was measured.
+    `undo` are the parameters of the same kind of step that lead back to `before`, or None where nothing needs undoing.
+    `reversible` is False where running `undo` would not bring `before` back. `duration_ms` is the time spent on the host.
+    """
+
+    kind: str
+    needed: bool
+    reason: str
+    before: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    after: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    impact: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    undo: t.Mapping[str, t.Any] | None = None
+    reversible: bool = True
+    duration_ms: int = 0
+
+
+def result(step: Step, **extra: t.Any) -> dict[str, t.Any]:
+    """The module result for a step: `changed` follows from `before` and `after`, and so does `diff`."""
+    before, after = dict(step.before), dict(step.after)
+    return dict(
+        changed=before != after,
+        diff=dict(before=_pretty(before), after=_pretty(after)),
+        step=dataclasses.asdict(step),
+        **extra,
+    )
+
+
+def run_step(module: AnsibleModule, perform: t.Callable[[], Step]) -> None:
+    """Run `perform`, time it, and leave the module with its step or with one clear failure."""
+    started = time.monotonic()
+    try:
+        step = perform()
+    except SurefootError as error:
+        module.fail_json(msg=str(error), error=describe(error))
+    module.exit_json(**result(dataclasses.replace(step, duration_ms=int((time.monotonic() - started) * 1000))))
+
+
+def _pretty(state: t.Mapping[str, t.Any]) -> str:
+    return json.dumps(state, indent=2, sort_keys=True, default=str) + "\n"

@@ -1,0 +1,45 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_guard
+short_description: Stop a release when any host of the fleet fell behind
+version_added: "0.1.0"
+description:
+  - Fails when a planned host failed or was unreachable anywhere earlier in the release, in this batch, in an earlier one or in an earlier play.
+  - Stands at the head of each batch, because the keywords of plays look at one batch only and do not count unreachable hosts as failed.
+  - Runs on the controller only.
+author:
+  - surefoot maintainers (@surefoot)
+extends_documentation_fragment:
+  - surefoot.release.attributes
+  - surefoot.release.attributes.read_only
+options:
+  phase:
+    description: The phase that is about to begin, V(stage), V(migrate), V(roll), V(flush_cache), V(enable_feature) or V(verify).
+    type: str
+    required: true
+  planned:
+    description: The hosts of each phase, as M(surefoot.release.plan_release) gives them.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Stop when any host fell behind
+  surefoot.release.fleet_guard:
+    phase: roll
+    planned: "{{ surefoot_plan.planned }}"
+"""
+
+RETURN = r"""
+behind:
+  description: The hosts that fell behind; always empty, since the action fails when there are any.
+  returned: success
+  type: list
+  elements: str
+"""

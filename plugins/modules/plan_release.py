@@ -1,0 +1,65 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan_release
+short_description: Decide from the survey what a release has to do
+version_added: "0.1.0"
+description:
+  - Takes what M(surefoot.release.release_info) found on every host (registered by the survey role as C(survey_result)) and the release, and decides which
+    step is needed where, and why.
+  - Fails, before anything is changed, when a planned host did not answer, when hosts differ from each other, or when what is there is not what the releases
+    before this one left behind.
+  - Sets the facts C(surefoot_release), C(surefoot_plan), C(surefoot_root) and C(surefoot_app), which the roles of this collection use.
+  - Runs on the controller only, once for all hosts of the play.
+author:
+  - surefoot maintainers (@surefoot)
+extends_documentation_fragment:
+  - surefoot.release.attributes
+  - surefoot.release.attributes.read_only
+options:
+  scope:
+    description: The scope of the release as P(surefoot.release.scope#lookup) gives it.
+    type: dict
+    required: true
+  ramp:
+    description: Of a release that opens a feature in stages, the stage to go to, in percent of users.
+    type: float
+"""
+
+EXAMPLES = r"""
+- name: Decide what the release has to do
+  surefoot.release.plan_release:
+    scope: "{{ lookup('surefoot.release.scope', 'reviews', release='reviews-api') }}"
+  run_once: true
+"""
+
+RETURN = r"""
+plan:
+  description: The decision.
+  returned: success
+  type: dict
+  contains:
+    release:
+      description: The release as it was read.
+      type: dict
+      returned: always
+    needed:
+      description: Whether anything is left to do.
+      type: bool
+      returned: always
+    steps:
+      description: Each declared kind of step with C(kind), C(needed) and C(hosts), where each host has C(needed), C(reason), C(before) and C(after).
+      type: list
+      elements: dict
+      returned: always
+    refusals:
+      description: Always empty, since the action fails when there are any.
+      type: list
+      elements: dict
+      returned: always
+"""

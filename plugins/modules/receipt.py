@@ -1,0 +1,257 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: receipt
+short_description: Note on a host that a release went there
+version_added: "0.1.0"
+description:
+  - Surveys the host once more, compares it with the survey from before the release, and refuses when something changed that the release did not declare.
+  - Then writes the release into the receipt of the host, atomically. The receipt is what later surveys and releases go by.
+author:
+  - surefoot maintainers (@surefoot)
+extends_documentation_fragment:
+  - surefoot.release.attributes
+  - surefoot.release.attributes.step
+options:
+  app:
+    description: The application.
+    type: str
+    required: true
+  environment:
+    description: The environment the host belongs to.
+    type: str
+    default: ""
+  feature:
+    description: The feature the release belongs to.
+    type: str
+    required: true
+  release:
+    description: The name of the release.
+    type: str
+    required: true
+  digest:
+    description: The digest of the release as it was written when it was done.
+    type: str
+    required: true
+  outcome:
+    description: Whether the release was verified or has been rolled back.
+    type: str
+    choices: [verified, rolled_back]
+    default: verified
+  run:
+    description: The run of the runner that did it.
+    type: str
+    default: ""
+  before:
+    description: The survey from before the release. Without it nothing is compared.
+    type: dict
+  declared:
+    description: The kinds of step the release declares.
+    type: list
+    elements: str
+    default: []
+  receipt:
+    description: Path of the receipt of the application on this host.
+    type: path
+  install:
+    description:
+      - Look at the artifacts under an install path.
+      - A mapping with the O(surefoot.release.install#module:path) option of M(surefoot.release.install).
+    type: dict
+  restart:
+    description: Look at the service; a mapping with options of M(surefoot.release.restart).
+    type: dict
+  pool_member:
+    description: Look at the place in the pool; a mapping with options of M(surefoot.release.pool_member).
+    type: dict
+  migrate:
+    description: Look at the database; a mapping with options of M(surefoot.release.migrate).
+    type: dict
+  flush_cache:
+    description: Look at the cache; a mapping with options of M(surefoot.release.flush_cache).
+    type: dict
+  enable_feature:
+    description: Look at the flag; a mapping with options of M(surefoot.release.enable_feature).
+    type: dict
+  scope:
+    description:
+      - The scope of a release as P(surefoot.release.scope#lookup) gives it.
+      - Fills the options above from the role variables of the host (C(install_path), C(restart_service), …), for each kind of step the host is for.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Note that the API is out
+  surefoot.release.receipt:
+    receipt: /var/lib/surefoot/bookshop.json
+    app: bookshop
+    feature: reviews
+    release: reviews-api
+    digest: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+    install:
+      path: /opt/bookshop
+"""
+
+RETURN = r"""
+step:
+  description: What was found, decided and done.
+  returned: success
+  type: dict
+  contains:
+    kind:
+      description: Always V(receipt).
+      type: str
+      returned: always
+    needed:
+      description: Whether the receipt had to be written.
+      type: bool
+      returned: always
+    reason:
+      description: Why, in words.
+      type: str
+      returned: always
+    before:
+      description: The C(live_version), C(verified_versions) and the last entry as C(last) of the receipt found.
+      type: dict
+      returned: always
+    after:
+      description: The same of the receipt written.
+      type: dict
+      returned: always
+    impact:
+      description: Empty; nobody notices a receipt.
+      type: dict
+      returned: always
+    undo:
+      description: Always V(null); a receipt is only ever added to.
+      type: dict
+      returned: always
+    reversible:
+      description: Always V(true).
+      type: bool
+      returned: always
+    duration_ms:
+      description: How long it took on the host, in milliseconds.
+      type: int
+      returned: always
+undeclared:
+  description: What changed though the release did not declare it, each with C(kind) and C(reason); the module fails when there is any.
+  returned: when something undeclared was found
+  type: list
+  elements: dict
+hosts:
+  description: The hosts of each kind of step.
+  returned: when O(scope) was given
+  type: dict
+survey:
+  description: What the host holds; V(null) for each kind that was not asked for.
+  returned: success
+  type: dict
+  contains:
+    receipt:
+      description: What has been released here, by C(app), C(environment), C(live_version), C(verified_versions) and C(releases).
+      type: dict
+      returned: always
+    artifacts:
+      description: The C(live) and C(staged) artifacts, and a C(problem) where the live link is not as an installation leaves it.
+      type: dict
+      returned: always
+    service:
+      description: Whether the service is C(running), its C(pid), C(version) and C(started_at), and whether it is C(stale), with the C(reason).
+      type: dict
+      returned: always
+    pool:
+      description: The C(state) in the pool, V(in_pool), V(drained) or V(unknown).
+      type: dict
+      returned: always
+    migrations:
+      description: The C(current), C(applied), C(pending) and C(unknown) migrations, and C(drift) where an applied one was edited.
+      type: dict
+      returned: always
+    cache:
+      description: The C(stored) and the C(declared) fingerprint of the cached shapes, and whether a flush is C(needed).
+      type: dict
+      returned: always
+    flag:
+      description: The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
+      type: dict
+      returned: always
+"""
+
+import datetime
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.surefoot.release.plugins.module_utils import receipt as receipts
+from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
+from ansible_collections.surefoot.release.plugins.module_utils.step import Step, result
+from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, take
+from ansible_collections.surefoot.release.plugins.module_utils.undeclared import undeclared
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            ARGUMENT_SPEC,
+            receipt=dict(type="path", required=True),
+            app=dict(type="str", required=True),
+            environment=dict(type="str", default=""),
+            feature=dict(type="str", required=True),
+            release=dict(type="str", required=True),
+            digest=dict(type="str", required=True),
+            outcome=dict(type="str", choices=["verified", "rolled_back"], default="verified"),
+            run=dict(type="str", default=""),
+            before=dict(type="dict"),
+            declared=dict(type="list", elements="str", default=[]),
+            scope=dict(type="dict"),
+        ),
+        supports_check_mode=True,
+    )
+    try:
+        survey = take(module.params, module.run_command)
+        _refuse_undeclared(module, survey)
+        step, receipt = _entered(module.params, survey)
+        if step.needed and not module.check_mode:
+            receipts.write(module.params["receipt"], receipt)
+    except SurefootError as error:
+        module.fail_json(msg=str(error), error=describe(error))
+    module.exit_json(**result(step, survey=dict(survey, receipt=receipt)))
+
+
+def _refuse_undeclared(module, survey):
+    found = undeclared(module.params["before"] or {}, survey, module.params["declared"]) if module.params["before"] else []
+    if found:
+        module.fail_json(
+            msg="Something changed that release %s does not declare; found: %s; next: declare the step, or find out who did it"
+            % (module.params["release"], "; ".join("%(kind)s: %(reason)s" % change for change in found)),
+            undeclared=found,
+            survey=survey,
+        )
+
+
+def _entered(params, survey):
+    old = survey["receipt"]
+    live = (survey["artifacts"] or {}).get("live") if survey["artifacts"] else None
+    live_version = live["version"] if live else (old or {}).get("live_version")
+    entry = dict((key, params[key]) for key in ("feature", "release", "digest", "outcome", "run"))
+    entry["at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    new = receipts.with_entry(old, dict(app=params["app"], environment=params["environment"]), entry, live_version)
+    needed = new != old
+    reason = "%s is %s here" % (params["release"], params["outcome"].replace("_", " ")) if needed else "%s is in the receipt already" % params["release"]
+    return Step(kind="receipt", needed=needed, reason=reason, before=_told(old), after=_told(new)), new
+
+
+def _told(receipt):
+    if receipt is None:
+        return {}
+    last = dict(receipt["releases"][-1]) if receipt["releases"] else None
+    return dict(live_version=receipt["live_version"], verified_versions=receipt["verified_versions"], last=last)
+
+
+if __name__ == "__main__":
+    main()

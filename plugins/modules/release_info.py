@@ -1,0 +1,120 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_info
+short_description: Survey what a host really holds
+version_added: "0.1.0"
+description:
+  - Reads in one round trip the receipt, the live and the staged artifacts, what the service runs and since when, and, where asked for, the state of the
+    database, the cache, the flag and the pool.
+author:
+  - surefoot maintainers (@surefoot)
+extends_documentation_fragment:
+  - surefoot.release.attributes
+  - surefoot.release.attributes.read_only
+options:
+  receipt:
+    description: Path of the receipt of the application on this host.
+    type: path
+  install:
+    description:
+      - Look at the artifacts under an install path.
+      - A mapping with the O(surefoot.release.install#module:path) option of M(surefoot.release.install).
+    type: dict
+  restart:
+    description: Look at the service; a mapping with options of M(surefoot.release.restart).
+    type: dict
+  pool_member:
+    description: Look at the place in the pool; a mapping with options of M(surefoot.release.pool_member).
+    type: dict
+  migrate:
+    description: Look at the database; a mapping with options of M(surefoot.release.migrate).
+    type: dict
+  flush_cache:
+    description: Look at the cache; a mapping with options of M(surefoot.release.flush_cache).
+    type: dict
+  enable_feature:
+    description: Look at the flag; a mapping with options of M(surefoot.release.enable_feature).
+    type: dict
+  scope:
+    description:
+      - The scope of a release as P(surefoot.release.scope#lookup) gives it.
+      - Fills the options above from the role variables of the host (C(install_path), C(restart_service), …), for each kind of step the host is for.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: See what is live and what runs
+  surefoot.release.release_info:
+    receipt: /var/lib/surefoot/bookshop.json
+    install:
+      path: /opt/bookshop
+    restart:
+      manager: systemd
+      service: bookshop
+      path: /opt/bookshop
+  register: found
+"""
+
+RETURN = r"""
+hosts:
+  description: The hosts of each kind of step.
+  returned: when O(scope) was given
+  type: dict
+survey:
+  description: What the host holds; V(null) for each kind that was not asked for.
+  returned: success
+  type: dict
+  contains:
+    receipt:
+      description: What has been released here, by C(app), C(environment), C(live_version), C(verified_versions) and C(releases).
+      type: dict
+      returned: always
+    artifacts:
+      description: The C(live) and C(staged) artifacts, and a C(problem) where the live link is not as an installation leaves it.
+      type: dict
+      returned: always
+    service:
+      description: Whether the service is C(running), its C(pid), C(version) and C(started_at), and whether it is C(stale), with the C(reason).
+      type: dict
+      returned: always
+    pool:
+      description: The C(state) in the pool, V(in_pool), V(drained) or V(unknown).
+      type: dict
+      returned: always
+    migrations:
+      description: The C(current), C(applied), C(pending) and C(unknown) migrations, and C(drift) where an applied one was edited.
+      type: dict
+      returned: always
+    cache:
+      description: The C(stored) and the C(declared) fingerprint of the cached shapes, and whether a flush is C(needed).
+      type: dict
+      returned: always
+    flag:
+      description: The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
+      type: dict
+      returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
+from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, take
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, scope=dict(type="dict")), supports_check_mode=True)
+    try:
+        survey = take(module.params, module.run_command)
+    except SurefootError as error:
+        module.fail_json(msg=str(error), error=describe(error))
+    module.exit_json(changed=False, survey=survey)
+
+
+if __name__ == "__main__":
+    main()

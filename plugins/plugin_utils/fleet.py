@@ -1,0 +1,42 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hosts fell behind in one release, counted over the whole fleet and not only over a batch."""
+
+from __future__ import annotations
+
+import typing as t
+
+PHASES: t.Mapping[str, str] = {
+    "stage": "install_staged",
+    "migrate": "migrate_result",
+    "roll": "restart_restored",
+    "flush_cache": "flush_cache_result",
+    "enable_feature": "enable_feature_result",
+}
+"""The phases of a release that touch hosts, in order, each with the variable its last task leaves on every host that got through."""
+
+
+def behind(phase: str, planned: t.Mapping[str, t.Sequence[str]], variable: t.Callable[[str, str], t.Any], lost: t.Collection[str]) -> dict[str, str]:
+    """The hosts that did not get through the phases before `phase`, or are `lost` to the play, each with what happened.
+
+    `planned` maps each phase to its hosts; `variable(host, name)` gives what a task left on a host, or None.
+    """
+    found = {host: "lost to this play" for host in lost}
+    for earlier, name in PHASES.items():
+        if earlier == phase:
+            break
+        for host in planned.get(earlier, ()):
+            left = variable(host, name)
+            problem = _problem(left)
+            if problem:
+                found[host] = f"{problem} in phase {earlier}"
+    return found
+
+
+def _problem(left: t.Any) -> str | None:
+    if not isinstance(left, t.Mapping):
+        return "no result"
+    if left.get("unreachable"):
+        return "unreachable"
+    return "failed" if left.get("failed") else None

@@ -1,0 +1,241 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Survey and release in, plan out: what would be done on which host, and why. Pure; its tests are the files in tests/cases."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
+
+Survey = t.Mapping[str, t.Any]
+"""What `release_info` read on one host: receipt, artifacts, service, pool, migrations, cache, flag; None where a kind was not asked for."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HostStep:
+    """One step on one host. `needed` is None where only an earlier step of the same release can tell."""
+
+    host: str
+    needed: bool | None
+    reason: str
+    before: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    after: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlannedStep:
+    """One kind of step over all its hosts."""
+
+    kind: str
+    hosts: tuple[HostStep, ...]
+
+    @property
+    def needed(self) -> bool:
+        """Whether anything has to be done, or may have to be, anywhere."""
+        return any(step.needed is not False for step in self.hosts)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one release would do, seen from the surveyed state. A plan with refusals must not be applied."""
+
+    release: Release
+    steps: tuple[PlannedStep, ...]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def needed(self) -> bool:
+        """Whether the release has anything left to do."""
+        return any(step.needed for step in self.steps)
+
+    def needs(self, kind: str, host: str) -> bool:
+        """Whether this kind of step is, or may turn out to be, needed on the host."""
+        return any(step.needed is not False for planned in self.steps if planned.kind == kind for step in planned.hosts if step.host == host)
+
+    def rolls(self, host: str) -> bool:
+        """Whether the host has to leave the pool and come back: its code or its process changes, or it was left drained."""
+        return self.needs("install", host) or self.needs("restart", host)
+
+    def as_mapping(self) -> dict[str, t.Any]:
+        """Plain data for facts, `--json` and saved plans."""
+        return {
+            "release": self.release.as_mapping(),
+            "needed": self.needed,
+            "steps": [{"kind": step.kind, "needed": step.needed, "hosts": [dataclasses.asdict(host) for host in step.hosts]} for step in self.steps],
+            "refusals": [dataclasses.asdict(refusal) for refusal in self.refusals],
+        }
+
+
+def plan_release(
+    release: Release,
+    earlier: t.Sequence[Release],
+    surveys: t.Mapping[str, Survey],
+    hosts: t.Mapping[str, t.Sequence[str]],
+    undoing: Release | None = None,
+) -> Plan:
+    """Plan `release`, which follows on `earlier` ones of its feature.
+
+    `surveys` maps each host that answered to its survey; `hosts` maps each declared kind of step to the hosts it is for; `undoing` is the release that
+    this one is the way back from.
+    """
+    refused = refusals(release, earlier, surveys, hosts, undoing)
+    steps = tuple(
+        PlannedStep(kind=kind, hosts=tuple(_DECIDE[kind](release, host, surveys[host]) for host in hosts[kind] if host in surveys))
+        for kind in STEP_KINDS
+        if kind in release.steps
+    )
+    return Plan(release=release, steps=steps, refusals=refused)
+
+
+def at_ramp_stage(release: Release, share: float | None, surveys: t.Mapping[str, Survey]) -> Release:
+    """The release as far as one stage of its ramp goes: open to `share` percent of users besides those who are let in already.
+
+    Raises InvalidInput where a release has a ramp and no stage is named, or the other way round.
+    """
+    if bool(release.ramp) != (share is not None):
+        stages = ", ".join(f"{known:g}" for known in release.ramp) or "none"
+        raise InvalidInput(
+            f"Release {release.name} opens in stages: {stages}",
+            seen=f"stage {share}",
+            todo="let surefoot apply go through them, or name one with -e surefoot_ramp=PERCENT",
+        )
+    if share is None or share >= 100:
+        return release
+    audience = next((found["audience"] for survey in surveys.values() if (found := survey.get("flag")) and found.get("audience")), {})
+    step = {**release.steps["enable_feature"], "audience": {**{key: audience[key] for key in ("groups", "users") if audience.get(key)}, "percentage": share}}
+    return dataclasses.replace(release, steps={**release.steps, "enable_feature": step})
+
+
+def reality_digest(surveys: t.Mapping[str, Survey]) -> str:
+    """sha256 over the surveyed state without what moves by itself, such as process ids and start times."""
+    steady = {host: {kind: _steady(found) for kind, found in survey.items()} for host, survey in surveys.items()}
+    return hashlib.sha256(json.dumps(steady, sort_keys=True, default=str).encode()).hexdigest()
+
+
+_VOLATILE = frozenset({"pid", "started_at", "since", "staged_at", "reason", "duration_ms"})
+
+
+def _steady(found: t.Any) -> t.Any:
+    if isinstance(found, t.Mapping):
+        return {key: _steady(value) for key, value in found.items() if key not in _VOLATILE}
+    if isinstance(found, (list, tuple)):
+        return [_steady(value) for value in found]
+    return found
+
+
+def live_version(survey: Survey) -> str | None:
+    """The version the live link of a surveyed host leads to."""
+    live = (survey.get("artifacts") or {}).get("live")
+    return t.cast("str | None", live["version"]) if live else None
+
+
+def _migrate(release: Release, host: str, survey: Survey) -> HostStep:
+    step, found = release.steps["migrate"], survey.get("migrations") or {}
+    target, current = step.get("to"), list(found.get("current") or ())
+    before = {"current": current}
+    if not found.get("readable"):
+        return HostStep(host=host, needed=None, reason=f"the database is read once {step['version']} is staged", before=before)
+    if step.get("state") == "reverted":
+        above = target not in current
+        return HostStep(
+            host=host, needed=above, reason=f"{'above' if above else 'already at'} {target}", before=before, after={"current": [target] if above else current}
+        )
+    if target and target in (*current, *(found.get("applied") or ())):
+        return HostStep(host=host, needed=False, reason=f"{target} is already applied", before=before, after=before)
+    if target is None and not found.get("pending"):
+        return HostStep(host=host, needed=None, reason=f"pending migrations are counted once {step['version']} is staged", before=before)
+    seen = " and ".join(current) if current else "no migration"
+    return HostStep(
+        host=host,
+        needed=True,
+        reason=f"the database is at {seen}, the release wants {target or 'the newest'}",
+        before=before,
+        after={"current": [target] if target else []},
+    )
+
+
+def _install(release: Release, host: str, survey: Survey) -> HostStep:
+    version, live = release.version, live_version(survey)
+    before, after = {"live": live}, {"live": version}
+    if live == version:
+        return HostStep(host=host, needed=False, reason=f"{version} is already live", before=before, after=before)
+    staged = any(artifact["version"] == version for artifact in (survey.get("artifacts") or {}).get("staged", ()))
+    return HostStep(
+        host=host, needed=True, reason=f"{live or 'nothing'} is live{', ' + str(version) + ' is staged' if staged else ''}", before=before, after=after
+    )
+
+
+def _restart(release: Release, host: str, survey: Survey) -> HostStep:
+    service = survey.get("service") or {}
+    before = {"version": service.get("version"), "running": service.get("running")}
+    if release.version and live_version(survey) != release.version:
+        after = {"version": release.version, "running": True}
+        return HostStep(host=host, needed=True, reason=f"it will be older than {release.version}", before=before, after=after)
+    if not service.get("running"):
+        return HostStep(host=host, needed=True, reason=service.get("reason") or "it is not running", before=before, after={**before, "running": True})
+    if (survey.get("pool") or {}).get("state") == "drained":
+        return HostStep(host=host, needed=True, reason="it was left out of the pool", before=before, after=before)
+    stale = bool(service.get("stale"))
+    after = {"version": live_version(survey), "running": True} if stale else before
+    return HostStep(
+        host=host,
+        needed=stale,
+        reason=service.get("reason") or ("it is older than what is live" if stale else "it runs what is live"),
+        before=before,
+        after=after,
+    )
+
+
+def _flush_cache(release: Release, host: str, survey: Survey) -> HostStep:
+    cache = survey.get("cache") or {}
+    before = {"fingerprint": cache.get("stored")}
+    if release.version and survey.get("artifacts") is not None and live_version(survey) != release.version:
+        return HostStep(host=host, needed=None, reason=f"cached shapes are compared once {release.version} is live", before=before)
+    if not cache.get("reachable", False):
+        return HostStep(host=host, needed=None, reason=cache.get("reason") or "the cache was not surveyed", before=before)
+    return HostStep(host=host, needed=bool(cache.get("needed")), reason=cache.get("reason") or "", before=before, after={"fingerprint": cache.get("declared")})
+
+
+def _enable_feature(release: Release, host: str, survey: Survey) -> HostStep:
+    step, flag = release.steps["enable_feature"], survey.get("flag") or {}
+    if flag.get("flag", step["flag"]) != step["flag"]:
+        return HostStep(host=host, needed=None, reason=f"{step['flag']} is read when its release comes")
+    wanted = step.get("audience") if step.get("state", "present") == "present" else None
+    before, after = {"audience": flag.get("audience")}, {"audience": wanted}
+    same = _audience(flag.get("audience")) == _audience(wanted)
+    reason = f"{step['flag']} is open to {_spoken(flag.get('audience'))}" + ("" if same else f", the release opens it to {_spoken(wanted)}")
+    return HostStep(host=host, needed=not same, reason=reason, before=before, after=after)
+
+
+def _audience(audience: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
+    """An audience without what is left at its default, so that two ways of writing the same one are equal."""
+    if audience is None:
+        return None
+    plain = {key: sorted(value) if isinstance(value, (list, tuple)) else value for key, value in audience.items() if value and key != "nobody"}
+    return {"everyone": True} if plain.get("everyone") else plain
+
+
+def _spoken(audience: t.Mapping[str, t.Any] | None) -> str:
+    plain = _audience(audience)
+    if not plain:
+        return "nobody"
+    if plain.get("everyone"):
+        return "everyone"
+    parts = [", ".join(map(str, plain[key])) for key in ("groups", "users") if key in plain]
+    return " and ".join([*parts, *([f"{plain['percentage']:g}% of users"] if "percentage" in plain else [])])
+
+
+_DECIDE: t.Mapping[str, t.Callable[[Release, str, Survey], HostStep]] = {
+    "migrate": _migrate,
+    "install": _install,
+    "restart": _restart,
+    "flush_cache": _flush_cache,
+    "enable_feature": _enable_feature,
+}

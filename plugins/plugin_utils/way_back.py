@@ -1,0 +1,92 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back: a release that undoes another, in the same vocabulary and through the same modules."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
+
+Before = t.Mapping[str, t.Mapping[str, t.Mapping[str, t.Any]]]
+"""For each kind of step and each host the state found before the release, as plans give it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WayBack:
+    """The release that undoes another, or None with the `obstacles` where there is no way back."""
+
+    release: Release | None
+    obstacles: tuple[str, ...] = ()
+
+
+def way_back(release: Release, before: Before, *, reversible_migration: bool = True) -> WayBack:
+    """The way back from `release`, by the state `before` it.
+
+    A migration that cannot be reverted is an obstacle only where it changed anything; hosts that differed before have no common way back.
+    """
+    steps: dict[str, t.Mapping[str, t.Any]] = {}
+    obstacles: list[str] = []
+    for kind in release.steps:
+        undone = _UNDO[kind](release, list(before.get(kind, {}).values()), reversible_migration)
+        if isinstance(undone, str):
+            obstacles.append(undone)
+        elif undone is not None:
+            steps[kind] = undone
+    if obstacles:
+        return WayBack(release=None, obstacles=tuple(obstacles))
+    if not steps:
+        return WayBack(release=None, obstacles=("there is nothing to undo",))
+    return WayBack(release=dataclasses.replace(release, why=f"The way back from {release.name}", steps=steps, soak=0.0, hooks={}, verify=()))
+
+
+Undone = t.Mapping[str, t.Any] | str | None
+
+
+def _migrate(release: Release, before: list[t.Mapping[str, t.Any]], reversible: bool) -> Undone:
+    states = [list(state.get("current") or ()) for state in before]
+    if not states:
+        return "what the database held before is not known"
+    if len(states[0]) > 1:
+        return f"the database had several heads: {', '.join(states[0])}"
+    if not reversible:
+        return "the migration cannot be reverted"
+    return {"version": release.steps["migrate"]["version"], "to": states[0][0] if states[0] else "base", "state": "reverted"}
+
+
+def _install(release: Release, before: list[t.Mapping[str, t.Any]], reversible: bool) -> Undone:
+    versions = sorted({str(state.get("live")) for state in before if state.get("live") != release.version})
+    if not versions:
+        return None
+    if len(versions) > 1:
+        return f"different versions were live before: {', '.join(versions)}"
+    return "nothing was live before" if versions == ["None"] else {"version": versions[0]}
+
+
+def _restart(release: Release, before: list[t.Mapping[str, t.Any]], reversible: bool) -> Undone:
+    return dict(release.steps["restart"])
+
+
+def _flush_cache(release: Release, before: list[t.Mapping[str, t.Any]], reversible: bool) -> Undone:
+    return dict(release.steps["flush_cache"])
+
+
+def _enable_feature(release: Release, before: list[t.Mapping[str, t.Any]], reversible: bool) -> Undone:
+    flag = release.steps["enable_feature"]["flag"]
+    audiences = [state.get("audience") for state in before]
+    if not audiences:
+        return f"whom {flag} was open to before is not known"
+    if any(audience != audiences[0] for audience in audiences):
+        return f"{flag} was open to different audiences before"
+    return {"flag": flag, "audience": audiences[0]} if audiences[0] else {"flag": flag, "state": "absent"}
+
+
+_UNDO: t.Mapping[str, t.Callable[[Release, list[t.Mapping[str, t.Any]], bool], Undone]] = {
+    "migrate": _migrate,
+    "install": _install,
+    "restart": _restart,
+    "flush_cache": _flush_cache,
+    "enable_feature": _enable_feature,
+}

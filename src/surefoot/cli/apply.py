@@ -1,0 +1,72 @@
+"""surefoot apply"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+import typing as t
+
+import click
+
+from surefoot.cli.options import ansible_options, environment_option, feature_argument, json_option, load, project_option, which_feature
+from surefoot.exits import Exit
+
+
+@click.command(name="apply")
+@project_option
+@environment_option
+@json_option
+@click.option("--to", metavar="RELEASE", help="Go on through the gates up to and with this release.")
+@click.option("--all", "everything", is_flag=True, help="Go on through the gates to the end of the feature.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--no-rollback", is_flag=True, help="Leave a failed release as it is.")
+@feature_argument
+@ansible_options
+def command(
+    project_path: pathlib.Path,
+    environment: str | None,
+    as_json: bool,
+    to: str | None,
+    everything: bool,
+    yes: bool,
+    no_rollback: bool,
+    feature: str | None,
+    **given: t.Any,
+) -> Exit:
+    """Perform the next release of a feature, verify it and measure what users felt.
+
+    Run again after any failure, it goes on where reality is. With --json each line is one event, the last one the result.
+    """
+    from surefoot.cli.performing import follow
+    from surefoot.report.console import console
+    from surefoot.report.plan_view import show_plan
+
+    if to and everything:
+        raise click.UsageError("--to and --all say different things")
+    project = load(project_path, **given)
+    name = which_feature(project, feature)
+    if not yes:
+        plan = project.plan(name, environment)
+        show_plan(console(stderr=as_json), plan, probes=[probe.name for probe in project.file.probes])
+        if plan.refusals:
+            return Exit.REFUSED
+        if not plan.pending:
+            return Exit.DONE
+        if not sys.stdin.isatty():
+            click.echo("Nobody is there to confirm; run it with --yes to go on", err=True)
+            return Exit.WAITING
+        if not click.confirm("Apply?", err=True):
+            return Exit.WAITING
+    code = follow(project.apply(name, environment, to=to, everything=everything, auto_rollback=not no_rollback), as_json=as_json, verbose=given["verbose"])
+    if not as_json:
+        console(stderr=True).print(_closing(code, name), style="dim")
+    return code
+
+
+def _closing(code: Exit, feature: str) -> str:
+    return {
+        Exit.DONE: f"Next: surefoot plan {feature}",
+        Exit.WAITING: f"Next: look at what is above, then surefoot plan {feature}",
+        Exit.ROLLED_BACK: "The failed release was rolled back; mend it and apply again",
+        Exit.NOT_ROLLED_BACK: f"The failed release is still there; mend it and apply again, or surefoot rollback {feature}",
+    }.get(code, "")

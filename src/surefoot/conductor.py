@@ -1,0 +1,181 @@
+"""Performs one release: its playbook run, its soak and its verdict, with the ledger told before and after each."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import threading
+import time
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
+from ansible_collections.surefoot.release.plugins.plugin_utils.units import seconds
+from surefoot.events import AnsibleOutput, Event, GateAsked, HostFailed, PhaseStarted, ReleaseEnded, Soaking, StepDone
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, TaskStarted
+from surefoot.progress import Standing
+from surefoot.watch import Watch
+
+if t.TYPE_CHECKING:
+    from surefoot.ledger import Ledger
+
+SOAK_LOOK_SECONDS = 5.0
+"""How often gates are asked while a release soaks."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a release ended: verified, failed, inconclusive or cancelled, with the reasons."""
+
+    state: str
+    reasons: tuple[str, ...] = ()
+    impact: tuple[t.Mapping[str, t.Any], ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return self.state == "verified"
+
+
+@dataclasses.dataclass(kw_only=True)
+class Conductor:
+    """Performs releases of one feature in one environment. `variables` go to every playbook; `cancelled` stops the work at the next chance."""
+
+    ansible: Ansible
+    ledger: Ledger
+    environment: str
+    feature: str
+    run: str
+    variables: t.Mapping[str, t.Any]
+    watch: t.Callable[[], Watch]
+    cancelled: threading.Event
+    surveys: dict[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
+
+    def perform(self, release: Release, standing: Standing, hosts: t.Sequence[str], started: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
+        """Take `release` from where it stands to its verdict. `hosts` are the hosts planned, `started` what the ledger is to know of the intention."""
+        if standing.state != "released":
+            self._note("started", release, started)
+        with self.watch() as watch:
+            watch.settle()
+            begun = time.monotonic()
+            outcome = yield from self._release(release, hosts) if standing.state != "released" else _nothing()
+            if outcome.ok:
+                if standing.state != "released":
+                    self._note("released", release, {})
+                outcome = yield from self._soak(release, hosts, _seconds_since(standing.since) if standing.state == "released" else 0.0)
+            impact = watch.judge(release.impact)
+        if outcome.ok and (broken := [f"{one['probe']}: {reason}" for one in impact if one["verdict"] == "broken" for reason in one["reasons"]]):
+            outcome = Outcome(state="failed", reasons=tuple(broken))
+        outcome = dataclasses.replace(outcome, impact=impact)
+        self._note("verified" if outcome.ok else "failed", release, {"outcome": outcome.state, "reasons": list(outcome.reasons), "impact": list(impact)})
+        yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, impact=impact, seconds=time.monotonic() - begun)
+        return outcome
+
+    def roll_back(self, release: Release, back: Release, content: t.Mapping[str, t.Any], hosts: t.Sequence[str]) -> t.Generator[Event, None, Outcome]:
+        """Perform `back`, the way back from `release`; `content` is the feature it stands in."""
+        begun = time.monotonic()
+        self._note("rolling_back", release, {"steps": back.as_mapping()})
+        variables = {"surefoot_feature_content": content, "release": back.name, "record_outcome": "rolled_back"}
+        outcome = yield from self._play("rollback", back.name, hosts, variables)
+        self._note("rolled_back" if outcome.ok else "rollback_failed", release, {"reasons": list(outcome.reasons)})
+        state = "rolled_back" if outcome.ok else "failed"
+        yield ReleaseEnded(release=release.name, outcome=state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
+        return outcome
+
+    def ask_gates(self, name: str) -> t.Generator[Event, None, Outcome]:
+        """Ask the gates of a release once."""
+        begun = time.monotonic()
+        outcome = yield from self._play("verify", name, (), {"release": name})
+        yield ReleaseEnded(release=name, outcome=outcome.state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
+        return outcome
+
+    def _release(self, release: Release, hosts: t.Sequence[str]) -> t.Generator[Event, None, Outcome]:
+        if release.playbook:
+            return (yield from self._play(release.playbook, release.name, (), {}))
+        for share in release.ramp or (None,):
+            ramp = {} if share is None else {"surefoot_ramp": share}
+            outcome = yield from self._play("release", release.name, hosts, {"release": release.name, **ramp})
+            if outcome.ok and share is not None and share != release.ramp[-1]:
+                outcome = yield from self._soak(release, hosts, 0.0, needed=_each(release))
+            if not outcome.ok:
+                break
+        return outcome
+
+    def _soak(self, release: Release, hosts: t.Sequence[str], elapsed: float, *, needed: float | None = None) -> t.Generator[Event, None, Outcome]:
+        """Let the release be in place for its soak, gates still asked; the soak is time in place, `elapsed` of it before this runner came."""
+        outcome = Outcome(state="verified")
+        end = time.monotonic() + (release.soak if needed is None else needed) - elapsed
+        while outcome.ok and (left := end - time.monotonic()) > 0:
+            yield Soaking(release=release.name, left=left)
+            if self.cancelled.wait(min(left, SOAK_LOOK_SECONDS)):
+                return Outcome(state="cancelled", reasons=("cancelled while it soaked",))
+            if end - time.monotonic() > 0 and not release.playbook:
+                outcome = yield from self._play("verify", release.name, (), {"release": release.name})
+        return outcome
+
+    def _play(self, playbook: str, name: str, hosts: t.Sequence[str], variables: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
+        """One playbook run. Without planned `hosts` the run only has to be green."""
+        failures: list[str] = []
+        verdicts: set[str] = set()
+        play = ""
+        ended: RunEnded | None = None
+        for event in self.ansible.run(playbook, {**self.variables, **variables}, cancelled=self.cancelled):
+            match event:
+                case TaskStarted():
+                    if event.play != play:
+                        play = event.play
+                        yield PhaseStarted(release=name, title=play)
+                case HostAnswered():
+                    for told in _tell(name, event):
+                        if isinstance(told, HostFailed):
+                            failures.append(f"{told.host}: {told.message}")
+                        if isinstance(told, GateAsked):
+                            verdicts.add(told.verdict)
+                        yield told
+                    if event.result.get("survey"):
+                        self.surveys[event.host] = event.result["survey"]
+                case Output():
+                    yield AnsibleOutput(text=event.text)
+                case RunEnded():
+                    ended = event
+        assert ended is not None
+        return _judge(ended, hosts, failures, verdicts, self.cancelled.is_set())
+
+    def _note(self, kind: str, release: Release, payload: t.Mapping[str, t.Any]) -> None:
+        self.ledger.append(self.environment, kind, dict(payload), feature=self.feature, release=release.name, run=self.run)
+
+
+def _judge(ended: RunEnded, hosts: t.Sequence[str], failures: list[str], verdicts: set[str], cancelled: bool) -> Outcome:
+    if cancelled:
+        return Outcome(state="cancelled", reasons=("cancelled while ansible-playbook ran; survey before going on",))
+    verdict = ended.judge(hosts or list((ended.stats or {}).get("processed", {})))
+    if verdict.ok:
+        return Outcome(state="verified")
+    # A gate that could not tell is a question to a person, and not a reason to undo anything.
+    unclear = verdicts and not verdicts & {"failed"} and verdicts & {"inconclusive", "error"}
+    return Outcome(state="inconclusive" if unclear else "failed", reasons=tuple(failures or verdict.reasons))
+
+
+def _tell(release: str, answer: HostAnswered) -> t.Iterator[Event]:
+    result = answer.result
+    if gate := result.get("gate"):
+        yield GateAsked(release=release, name=gate["name"], verdict=gate["verdict"], seen=gate["seen"], waited=gate["waited"])
+    elif step := result.get("step"):
+        yield StepDone(release=release, host=answer.host, step=step, changed=bool(result.get("changed")))
+    if answer.state in {"failed", "unreachable"}:
+        message = str(result.get("msg") or result.get("stderr") or "failed without a message").strip()
+        yield HostFailed(release=release, host=answer.host, task=answer.task, message=message, unreachable=answer.state == "unreachable")
+
+
+def _nothing() -> t.Generator[Event, None, Outcome]:
+    yield from ()
+    return Outcome(state="verified")
+
+
+def _each(release: Release) -> float:
+    return seconds(release.steps["enable_feature"].get("each") or 0)
+
+
+def _seconds_since(moment: str) -> float:
+    with contextlib.suppress(ValueError):
+        return max(0.0, (datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(moment)).total_seconds())
+    return 0.0

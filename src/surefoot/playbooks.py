@@ -1,0 +1,194 @@
+"""Runs the playbooks of the collection through ansible-runner, and says what each host answered while they run.
+
+ansible-runner is kept at arm's length: every run has a directory of its own that is gone afterwards, since it holds the whole environment; its event
+handler only queues, since an exception in it would leave ansible-playbook behind as an orphan; and its verdict is not trusted (see judge_run).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+import pathlib
+import queue
+import shutil
+import sys
+import tempfile
+import threading
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.verdict import RunVerdict, judge_run
+
+CANCEL_POLL_SECONDS = 0.2
+"""How often a running playbook looks whether it was cancelled."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaskStarted:
+    """A task begins on the hosts of its batch."""
+
+    name: str
+    role: str | None
+    play: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HostAnswered:
+    """One host finished one task; `result` is what the module returned, `state` is ok, failed, unreachable or skipped."""
+
+    host: str
+    task: str
+    role: str | None
+    state: str
+    result: t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Output:
+    """A piece of ansible-playbook's own output."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunEnded:
+    """The end of a run: its status and return code as ansible-runner gives them, and its statistics by host, None where there are none."""
+
+    status: str
+    rc: int | None
+    stats: t.Mapping[str, t.Mapping[str, int]] | None
+
+    def judge(self, planned: t.Collection[str]) -> RunVerdict:
+        """The verdict over this run for the hosts it was planned for."""
+        return judge_run(status=self.status, rc=self.rc, stats=self.stats, planned=planned)
+
+
+RunEvent = TaskStarted | HostAnswered | Output | RunEnded
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ansible:
+    """How ansible is called for one environment: from `root`, with this inventory and what the user added on the command line."""
+
+    root: pathlib.Path
+    inventory: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def run(self, playbook: str, variables: t.Mapping[str, t.Any], *, cancelled: threading.Event | None = None, check: bool = False) -> t.Iterator[RunEvent]:
+        """Run a playbook of the collection (`release`, `survey`, …) or the file at a path; yields events, RunEnded last."""
+        events: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
+        private = pathlib.Path(tempfile.mkdtemp(prefix="surefoot-run-"))
+        stop = cancelled or threading.Event()
+        runner = threading.Thread(
+            target=self._run_in_thread, args=(playbook, dict(variables), private, stop, check, events), name=f"surefoot {playbook}", daemon=True
+        )
+        runner.start()
+        try:
+            while True:
+                event = events.get()
+                if isinstance(event, RunEnded):
+                    break
+                yield event
+            yield event
+        finally:
+            if runner.is_alive():
+                stop.set()
+                runner.join()
+            shutil.rmtree(private, ignore_errors=True)
+
+    def _run_in_thread(
+        self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, stop: threading.Event, check: bool, events: queue.SimpleQueue[RunEvent]
+    ) -> None:
+        try:
+            import ansible_runner  # here, since it takes a while and `surefoot --help` needs none of it
+
+            done = ansible_runner.run(
+                private_data_dir=str(private),
+                project_dir=str(self.root),
+                playbook=str(playbook_path(playbook, self.root)),
+                inventory=[str(self.root / source) if (self.root / source).exists() else source for source in self.inventory],
+                extravars=variables,
+                cmdline=" ".join(_quoted([*self.arguments, *(["--check", "--diff"] if check else [])])) or None,
+                envvars=self._environment(),
+                settings={"pexpect_timeout": CANCEL_POLL_SECONDS},
+                event_handler=lambda event: _queue(event, events),
+                cancel_callback=stop.is_set,
+                quiet=True,
+            )
+            ended = RunEnded(status=done.status, rc=done.rc, stats=_stats(done.stats))
+        except Exception as error:  # noqa: BLE001 - whatever ansible-runner raises, the run has ended without a verdict
+            ended = RunEnded(status=f"error ({type(error).__name__}: {error})", rc=None, stats=None)
+        events.put(ended)
+
+    def _environment(self) -> dict[str, str]:
+        own = str(collection_parent())
+        there = [path for path in (os.environ.get("ANSIBLE_COLLECTIONS_PATH"), str(pathlib.Path.home() / ".ansible" / "collections")) if path]
+        return {
+            "PATH": os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join([own, *there]),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_RETRY_FILES_ENABLED": "0",
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+            "ANSIBLE_INVENTORY_UNPARSED_FAILED": "1",
+            **self.environment,
+        }
+
+
+def collection_parent() -> pathlib.Path:
+    """The directory that holds `ansible_collections` with the copy of the collection this runner was shipped with."""
+    from ansible_collections.surefoot.release.plugins import plugin_utils
+
+    return pathlib.Path(next(iter(plugin_utils.__path__))).absolute().parents[4]
+
+
+def playbook_path(playbook: str, root: pathlib.Path) -> pathlib.Path:
+    """The file of one of our playbooks, or of a team's own beside surefoot.yml."""
+    ours = collection_parent() / "ansible_collections/surefoot/release/playbooks" / f"{playbook}.yml"
+    return ours if ours.is_file() else root / playbook
+
+
+def _quoted(arguments: t.Sequence[str]) -> list[str]:
+    import shlex
+
+    return [shlex.quote(argument) for argument in arguments]
+
+
+_STATES = {"runner_on_ok": "ok", "runner_on_failed": "failed", "runner_on_unreachable": "unreachable", "runner_on_skipped": "skipped"}
+_ITEM_STATES = {"runner_item_on_ok": "ok", "runner_item_on_failed": "failed", "runner_item_on_skipped": "skipped"}
+
+
+def _queue(event: t.Mapping[str, t.Any], events: queue.SimpleQueue[RunEvent]) -> bool:
+    """Queue what the rest of the runner wants to know of an event; always True, so that ansible-runner keeps it too."""
+    try:
+        for known in _translate(event):
+            events.put(known)
+    except Exception:  # noqa: BLE001 - raising here would orphan ansible-playbook
+        events.put(Output(text=f"[an event of ansible could not be read: {event.get('event')}]"))
+    return True
+
+
+def _translate(event: t.Mapping[str, t.Any]) -> t.Iterator[RunEvent]:
+    kind, data = event.get("event"), event.get("event_data") or {}
+    if event.get("stdout"):
+        yield Output(text=str(event["stdout"]))
+    if kind == "playbook_on_task_start":
+        yield TaskStarted(name=str(data.get("task")), role=data.get("role"), play=str(data.get("play")))
+    state = _STATES.get(str(kind)) or _ITEM_STATES.get(str(kind))
+    # A task with a loop answers once for each item and once in all; the items hold the results.
+    if state and not (kind in _STATES and "results" in (data.get("res") or {})):
+        failed_quietly = state == "failed" and data.get("ignore_errors")
+        yield HostAnswered(
+            host=str(data.get("host")),
+            task=str(data.get("task")),
+            role=data.get("role"),
+            state="ok" if failed_quietly else state,
+            result=copy.deepcopy(data.get("res") or {}),
+        )
+
+
+def _stats(stats: t.Mapping[str, t.Any] | None) -> t.Mapping[str, t.Mapping[str, int]] | None:
+    if stats is None:
+        return None
+    known = ("processed", "failures", "dark", "rescued", "ignored", "ok", "changed", "skipped")
+    return {key: dict(stats.get(key) or {}) for key in known}

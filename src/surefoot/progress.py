@@ -1,0 +1,101 @@
+"""How far an environment has come on the path of a feature, by what its hosts and the ledger say. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
+
+if t.TYPE_CHECKING:
+    from surefoot.ledger import Entry
+
+Survey = t.Mapping[str, t.Any]
+
+SETTLED = frozenset({"verified", "rolled_back"})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Standing:
+    """The ledger's last word on one release.
+
+    `state` is none, started, released (done and soaking), verified, failed or rolled_back; `since` the time of that word (UTC, ISO). `before` is the
+    state found when the release was first begun since it was last settled, by kind and host: what a way back leads to.
+    """
+
+    state: str = "none"
+    since: str = ""
+    run: str = ""
+    before: t.Mapping[str, t.Mapping[str, t.Mapping[str, t.Any]]] = dataclasses.field(default_factory=dict)
+    details: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReleaseProgress:
+    """One release of the path. `state` is done, unfinished (begun, to be gone on with), failed or pending; `missing` are hosts without its receipt."""
+
+    release: Release
+    state: str
+    standing: Standing
+    missing: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A path with all its releases, and where ledger and receipts disagree."""
+
+    releases: tuple[ReleaseProgress, ...]
+    drift: tuple[str, ...] = ()
+
+    @property
+    def next(self) -> ReleaseProgress | None:
+        """The first release that is not done, if there is one."""
+        return next((release for release in self.releases if release.state != "done"), None)
+
+
+def standings(entries: t.Iterable[Entry]) -> dict[str, Standing]:
+    """The standing of each release that occurs in the ledger entries of one feature in one environment, which are in order."""
+    found: dict[str, Standing] = {}
+    for entry in entries:
+        if not entry.release:
+            continue
+        last = found.get(entry.release, Standing())
+        before = last.before
+        if entry.kind == "started" and (last.state == "none" or last.state in SETTLED):
+            before = entry.payload.get("before", {})
+        if entry.kind in {"started", "released", "verified", "failed", "rolled_back"}:
+            found[entry.release] = Standing(state=entry.kind, since=entry.at, run=entry.run or "", before=before, details=entry.payload)
+    return found
+
+
+def progress(
+    releases: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]], known: t.Mapping[str, Standing]
+) -> Progress:
+    """The progress on a path: a release is done when its hosts have its receipt and the ledger, as far as it knows of it, agrees."""
+    found, drift = [], []
+    for release in releases:
+        standing = known.get(release.name, Standing())
+        concerned = list(dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ())))
+        missing = tuple(host for host in concerned if not _has_receipt(surveys.get(host), release.name))
+        state = _state(release, standing, missing, concerned)
+        if standing.state == "verified" and missing and release.steps:
+            drift.append(f"the ledger says that {release.name} was verified, but there is no receipt of it on {', '.join(missing)}")
+        found.append(ReleaseProgress(release=release, state=state, standing=standing, missing=missing))
+    return Progress(releases=tuple(found), drift=tuple(drift))
+
+
+def _state(release: Release, standing: Standing, missing: tuple[str, ...], concerned: list[str]) -> str:
+    if release.playbook:
+        return {"verified": "done", "failed": "failed", "none": "pending", "rolled_back": "pending"}.get(standing.state, "unfinished")
+    if standing.state in {"started", "released"}:
+        return "unfinished"
+    if standing.state == "failed":
+        return "failed"
+    if not missing:
+        return "done"
+    return "pending" if len(missing) == len(concerned) else "unfinished"
+
+
+def _has_receipt(survey: Survey | None, name: str) -> bool:
+    entries = [entry for entry in ((survey or {}).get("receipt") or {}).get("releases", ()) if entry["release"] == name]
+    return bool(entries) and entries[-1]["outcome"] == "verified"

@@ -1,0 +1,73 @@
+"""A plan as people read it before they say yes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from rich.console import Console
+from rich.text import Text
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.plan import HostStep, Plan, PlannedStep
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import Impact
+from ansible_collections.surefoot.release.plugins.plugin_utils.units import spoken
+from surefoot.project import FeaturePlan
+from surefoot.project import spoken as spoken_refusal
+
+_MARKS = {True: ("+", "green"), False: ("·", "dim"), None: ("?", "yellow")}
+
+
+def show_plan(console: Console, plan: FeaturePlan, *, probes: t.Sequence[str]) -> None:
+    """Write where the feature stands, what its next release would do on which host and why, what users would notice, and the way back."""
+    console.print(Text.assemble((f"{plan.feature} in {plan.environment}", "bold")))
+    for one in plan.progress.releases:
+        mark, style = {"done": ("✓", "green"), "unfinished": ("…", "yellow"), "failed": ("✗", "red")}.get(one.state, ("·", "dim"))
+        following = plan.progress.next is one
+        console.print(
+            Text.assemble((f"  {mark} {one.release.name}", "bold" if following else style), f"   {one.release.why}", ("   next" if following else "", "bold"))
+        )
+    if not plan.plans:
+        console.print(Text("Nothing to do: every release is verified"))
+        return
+    _next(console, plan.plans[0], probes)
+    back = plan.back
+    if back is not None:
+        told = "undoes " + ", ".join(back.release.steps) if back.release else f"none: {'; '.join(back.obstacles)}"
+        console.print(Text.assemble(("  way back        ", "dim"), told))
+    for refusal in plan.refusals:
+        console.print(Text(f"  ✗ {spoken_refusal(refusal)}", style="red"))
+    if plan.refusals:
+        console.print(Text("Refused as long as this is so; nothing would be changed", style="red"))
+    else:
+        console.print(Text(f"Next: surefoot apply {plan.feature} --environment {plan.environment}", style="dim"))
+
+
+def _next(console: Console, plan: Plan, probes: t.Sequence[str]) -> None:
+    console.print()
+    console.print(Text.assemble((plan.release.name, "bold"), f"   {plan.release.why}"))
+    if plan.release.playbook:
+        console.print(Text(f"  runs the playbook {plan.release.playbook}"))
+    for step in plan.steps:
+        for host, hosts in _together(step):
+            mark, style = _MARKS[host.needed]
+            console.print(Text.assemble((f"  {mark} {step.kind:<15} ", style), f"{', '.join(hosts)}: {host.reason}"))
+    if plan.release.ramp:
+        console.print(Text(f"    opens by {', '.join(f'{share:g}%' for share in plan.release.ramp)}", style="dim"))
+    if plan.release.soak:
+        console.print(Text(f"    soaks for {spoken(plan.release.soak)}", style="dim"))
+    measured = f"measured by {', '.join(probes)}" if probes else "not measured, since surefoot.yml has no probes"
+    console.print(Text.assemble(("  users notice    ", "dim"), f"{_noticed(plan.release.impact)} ({measured})"))
+
+
+def _together(step: PlannedStep) -> list[tuple[HostStep, list[str]]]:
+    """Hosts of which the same is to be said."""
+    groups: dict[tuple[bool | None, str], tuple[HostStep, list[str]]] = {}
+    for host in step.hosts:
+        groups.setdefault((host.needed, host.reason), (host, []))[1].append(host.host)
+    return list(groups.values())
+
+
+def _noticed(impact: Impact) -> str:
+    parts = [f"{spoken(impact.downtime)} of downtime" if impact.downtime else "", f"{impact.errors:.3%} of requests failing" if impact.errors else ""]
+    parts += [f"{impact.slower:.0%} slower answers" if impact.slower else ""]
+    told = ", ".join(part for part in parts if part) or "nothing"
+    return f"{told}, because {impact.because}" if impact.because else told

@@ -1,0 +1,94 @@
+"""Events as lines: which release, which step, which hosts, what each found and why it acted."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+
+from rich.console import Console
+from rich.text import Text
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.units import spoken
+from surefoot.events import AnsibleOutput, Event, GateAsked, HostFailed, PhaseStarted, Planned, ReleaseEnded, ReleaseStarted, Soaking, StepDone, SurveyStarted
+
+_MARKS = {"verified": ("✓", "green"), "rolled_back": ("↩", "yellow"), "cancelled": ("■", "yellow"), "inconclusive": ("?", "yellow")}
+_VERDICTS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "inconclusive": ("?", "yellow"), "error": ("!", "yellow")}
+
+
+class ProgressView:
+    """Writes events to a console as they come; on a terminal the last line says what is going on and for how long."""
+
+    def __init__(self, console: Console, *, verbose: bool = False) -> None:
+        self._console = console
+        self._verbose = verbose
+        self._started = time.monotonic()
+        self._status = console.status("") if console.is_terminal else None
+
+    def __enter__(self) -> t.Self:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._status:
+            with contextlib.suppress(Exception):
+                self._status.stop()
+
+    def show(self, event: Event) -> None:
+        """Write one event."""
+        match event:
+            case SurveyStarted():
+                self._now(f"surveying the hosts of {event.feature} in {event.environment}")
+            case ReleaseStarted():
+                self._started = time.monotonic()
+                self._line("", "")
+                self._line(f"{event.position}/{event.total}  {event.release}", "bold", event.why and f"   {event.why}")
+            case Planned():
+                self._planned(event.plan)
+            case PhaseStarted():
+                self._now(f"{event.release}: {event.title.lower()}")
+            case StepDone():
+                self._step(event)
+            case GateAsked():
+                mark, style = _VERDICTS[event.verdict]
+                self._line(f"  {mark} gate            {event.name}", style, f"   {event.seen.splitlines()[-1] if event.seen.strip() else ''}")
+            case HostFailed():
+                what = "unreachable" if event.unreachable else "failed"
+                self._line(f"  ✗ {event.host} {what}: {event.task}", "red")
+                for line in event.message.splitlines():
+                    self._line(f"      {line}", "red")
+            case Soaking():
+                self._now(f"{event.release}: in place, watched for {spoken(event.left)} more")
+            case ReleaseEnded():
+                self._ended(event)
+            case AnsibleOutput() if self._verbose:
+                self._console.print(Text.from_ansi(event.text))
+
+    def _planned(self, plan: t.Mapping[str, t.Any]) -> None:
+        if not plan["needed"] and plan["steps"]:
+            self._line("  · all steps are done already; gates are asked and receipts checked", "dim")
+
+    def _step(self, event: StepDone) -> None:
+        step = event.step
+        mark, style = ("✓", "green") if event.changed else ("·", "dim")
+        self._line(f"  {mark} {step['kind']:<15} {event.host:<12} ", style, f"{step['reason']}   {spoken(step['duration_ms'] / 1000)}")
+
+    def _ended(self, event: ReleaseEnded) -> None:
+        for one in event.impact:
+            measured = {"kept": ("✓", "green"), "broken": ("✗", "red")}.get(str(one["verdict"]), ("·", "dim"))
+            self._line(f"  {measured[0]} impact          {one['probe']} ", measured[1], f"{one['verdict']}: {'; '.join(one['reasons'])}")
+        mark, style = _MARKS.get(event.outcome, ("✗", "red"))
+        self._line(f"  {mark} {event.release} {event.outcome.replace('_', ' ')}", style, f"   {spoken(event.seconds)}")
+        if event.outcome not in {"verified", "rolled_back"}:
+            for reason in event.reasons:
+                self._line(f"      {reason}", style)
+
+    def _line(self, text: str, style: str, rest: str = "") -> None:
+        self._console.print(Text.assemble((text, style), rest or ""))
+
+    def _now(self, text: str) -> None:
+        if self._status:
+            self._status.update(Text(f"{text} …", style="dim"))
+        elif self._verbose:
+            self._line(f"  {text}", "dim")

@@ -1,0 +1,188 @@
+"""The hosts of a fleet: containers that boot systemd, reached over SSH in a network of their own.
+
+podman itself remembers the fleet: every container and network carries the fleet's name as a label, so a fleet is found and
+removed even when the directory that held its keys is gone.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import typing as t
+
+from tests.fleet import image, inventory, machine, spec
+from tests.fleet.errors import FleetError
+from tests.fleet.spec import Host
+
+LABEL = "surefoot.fleet"
+AT_ONCE = 8
+
+
+class Fleet:
+    """A fleet kept in `directory`: its keys, known_hosts and inventory.yml."""
+
+    def __init__(self, directory: pathlib.Path, say: t.Callable[[str], None] = lambda _: None) -> None:
+        self.directory = directory.absolute()
+        self.name = spec.fleet_name(self.directory)
+        self.inventory = self.directory / "inventory.yml"
+        self._say = say
+
+    def states(self) -> dict[Host, str]:
+        """Every host of the fleet that podman knows, with its state: running, paused, exited, …"""
+        listed = json.loads(machine.run("podman", "ps", "--all", "--filter", f"label={LABEL}={self.name}", "--format", "json"))
+        labels = [(entry["Labels"], entry["State"]) for entry in listed]
+        hosts = {Host(label["surefoot.host"], label["surefoot.group"], label["surefoot.address"]): state for label, state in labels}
+        return dict(sorted(hosts.items(), key=lambda item: int(item[0].address.rsplit(".", 1)[1])))
+
+    def up(self, wanted: t.Sequence[Host], *, user: str, volumes: t.Sequence[str], deadline: float) -> None:
+        """Make the wanted hosts that are not there, start the ones that do not run, and wait until all answer.
+
+        What was made is removed again when this fails or is interrupted. `deadline` is in seconds, for all hosts together.
+        """
+        machine.require_root()
+        machine.require_commands(machine.NEEDED)
+        host_image = image.ensure(self._say)
+        with self._undone_on_failure(wanted):
+            subnet = self._ensure_network()
+            present = self.states()
+            self._ensure_keys()
+            new = spec.give_addresses(spec.missing(wanted, present), [host.address for host in present if host.address], subnet)
+            every = [*present, *new]
+            self._write(every, user)
+            self._say(f"Starting {len(new)} hosts of {len(every)} in {self.name}")
+            self._each(lambda host: self._create(host, host_image, volumes), new)
+            self._each(self._resume, [host for host, state in present.items() if state != "running"])
+            self._wait(every, user, time.monotonic() + deadline)
+
+    def remove(self, names: t.Sequence[str], *, user: str) -> None:
+        """Remove these hosts; a later `up` makes them anew from the image, as a host that was rebuilt."""
+        states = self.states()
+        unknown = set(names) - {host.name for host in states}
+        if unknown:
+            raise FleetError(f"No host {', '.join(sorted(unknown))} in {self.name}; it has {', '.join(host.name for host in states)}")
+        self._each(self._delete, [host for host in states if host.name in names])
+        self._write([host for host in states if host.name not in names], user)
+
+    def down(self) -> None:
+        """Remove every container, network, ssh process and file of the fleet; nothing happens when there is none."""
+        if shutil.which("podman"):
+            self._each(self._delete, list(self.states()))
+            for network in machine.run("podman", "network", "ls", "--quiet", "--filter", f"label={LABEL}={self.name}").split():
+                machine.run("podman", "network", "rm", "--force", network)
+        control = inventory.control_directory(self.directory, self.name)
+        _end_ssh([str(self.directory), str(control)])
+        for path in (control, self.directory):
+            shutil.rmtree(path, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _undone_on_failure(self, wanted: t.Sequence[Host]) -> t.Iterator[None]:
+        before = set(self.states())
+        try:
+            yield
+        except BaseException:
+            if before:
+                self._each(self._delete, [host for host in self.states() if host not in before])
+            else:
+                self.down()
+            raise
+
+    def _ensure_network(self) -> str:
+        """The subnet of the network that is this fleet's own."""
+        if subprocess.run(["podman", "network", "exists", self.name]).returncode != 0:
+            machine.run("podman", "network", "create", "--disable-dns", "--label", f"{LABEL}={self.name}", self.name)
+        (network,) = json.loads(machine.run("podman", "network", "inspect", self.name))
+        return t.cast("str", network["subnets"][0]["subnet"])
+
+    def _ensure_keys(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        inventory.control_directory(self.directory, self.name).mkdir(mode=0o700, exist_ok=True)
+        for key in ("client_key", "host_key"):
+            if not (self.directory / key).exists():
+                machine.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(self.directory / key))
+
+    def _write(self, hosts: t.Sequence[Host], user: str) -> None:
+        public_key = (self.directory / "host_key.pub").read_text()
+        (self.directory / "known_hosts").write_text(inventory.render_known_hosts(hosts, public_key))
+        self.inventory.write_text(inventory.render(self.name, self.directory, hosts, user=user))
+
+    def _create(self, host: Host, host_image: str, volumes: t.Sequence[str]) -> None:
+        labels = {LABEL: self.name, "surefoot.host": host.name, "surefoot.group": host.group, "surefoot.address": host.address}
+        mounts = [
+            f"{self.directory}/host_key:/etc/ssh/fleet_host_key:ro",
+            f"{self.directory}/client_key.pub:/etc/ssh/fleet_authorized_keys:ro",
+            *volumes,
+        ]
+        machine.run(
+            *("podman", *machine.runtime(), "run", "--detach", "--systemd=always", *machine.limits()),
+            *("--name", self._container(host), "--hostname", host.name, "--network", self.name, f"--ip={host.address}"),
+            *(f"--label={key}={value}" for key, value in labels.items()),
+            *(f"--volume={mount}" for mount in mounts),
+            *(host_image, "/sbin/init"),
+            timeout=120,
+        )
+
+    def _resume(self, host: Host) -> None:
+        container = self._container(host)
+        machine.run("podman", "unpause", container, check=False)
+        machine.run("podman", "start", container, timeout=120)
+
+    def _delete(self, host: Host) -> None:
+        # A paused host takes no signal, and a removal in the middle of a start may need a second go
+        machine.run("podman", "unpause", self._container(host), check=False)
+        machine.run("podman", "rm", "--force", "--volumes", "--time=0", self._container(host), timeout=120)
+
+    def _wait(self, hosts: t.Sequence[Host], user: str, until: float) -> None:
+        """Wait until systemd has finished booting and answers over SSH on every host, all units well."""
+        known = inventory.ssh_options(self.directory).split()
+        key = ["-i", str(self.directory / "client_key"), "-o", "BatchMode=yes", "-o", "ControlPath=none"]
+
+        def ready(host: Host) -> None:
+            _wait_for_sshd(host, until)
+            ask = "systemctl is-system-running --wait || systemctl --failed --no-legend"
+            answer = machine.run("ssh", *known, *key, f"{user}@{host.address}", ask, timeout=max(1.0, until - time.monotonic())).strip()
+            if answer != "running":
+                raise FleetError(f"{host.name} booted, but not every unit is well: {answer}")
+
+        self._each(ready, hosts)
+
+    def _container(self, host: Host) -> str:
+        return f"{self.name}-{host.name}"
+
+    @staticmethod
+    def _each(act: t.Callable[[Host], None], hosts: t.Sequence[Host]) -> None:
+        """Do this for all hosts, some at once, and fail with the first failure after all have been tried."""
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            failures = [done.exception() for done in [pool.submit(act, host) for host in hosts]]
+        for failure in filter(None, failures):
+            raise failure
+
+
+def _wait_for_sshd(host: Host, until: float) -> None:
+    seen = "nothing yet"
+    while time.monotonic() < until:
+        try:
+            with socket.create_connection((host.address, 22), timeout=2) as connection:
+                seen = connection.recv(64).decode("ascii", "replace").strip()
+            if seen.startswith("SSH-2.0"):
+                return
+        except OSError as error:
+            seen = str(error)
+        time.sleep(0.1)
+    raise FleetError(f"{host.name} at {host.address} did not answer on SSH in time; last seen: {seen}")
+
+
+def _end_ssh(marks: t.Sequence[str]) -> None:
+    """End the ssh processes (kept open by ControlPersist) whose command line names the fleet's directory."""
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if (entry / "comm").read_text().strip() == "ssh" and any(f"{mark}/" in command for mark in marks):
+                os.kill(int(entry.name), signal.SIGTERM)

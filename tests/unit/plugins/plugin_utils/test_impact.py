@@ -1,0 +1,151 @@
+"""Measured impact and its verdict, over hand-made samples: one every 0.1 s, a timeout of 1 s."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Declared, Measured, Sample, judge, measure, percentile
+
+INTERVAL, TIMEOUT = 0.1, 1.0
+
+
+def good(sent: float, latency: float = 0.01) -> Sample:
+    return Sample(sent=sent, latency=latency, ok=True, status=200)
+
+
+def bad(sent: float, latency: float = 0.01, status: int | None = 502, error: str | None = None) -> Sample:
+    return Sample(sent=sent, latency=latency, ok=False, status=status, error=error)
+
+
+def traffic(pattern: str) -> list[Sample]:
+    """One sample per letter: g good, b status 502, t timeout, - nothing sent."""
+    make: dict[str, t.Callable[[float], Sample]] = {"g": good, "b": bad, "t": lambda sent: bad(sent, TIMEOUT, None, "timeout")}
+    return [make[letter](round(position * INTERVAL, 6)) for position, letter in enumerate(pattern) if letter != "-"]
+
+
+def measured(pattern: str) -> Measured:
+    return measure(traffic(pattern), interval=INTERVAL, timeout=TIMEOUT)
+
+
+def test_nothing_measured_is_told_from_nothing_failed() -> None:
+    assert measured("") == Measured()
+    assert measured("").error_rate is None
+    assert measured("ggg").error_rate == 0.0
+    assert measured("ggg").downtime == 0.0
+
+
+def test_downtime_is_the_longest_gap_between_good_answers() -> None:
+    found = measured("gggbbgggbbbbggg")
+    assert found.downtime == pytest.approx(0.5)
+    assert (found.downtime_failed, found.failed_in_a_row, found.failed, found.requests) == (4, 4, 6, 15)
+
+
+def test_downtime_runs_to_the_end_of_what_failed_last() -> None:
+    assert measured("gggtt").downtime == pytest.approx(0.4 + TIMEOUT - 0.21)
+
+
+def test_downtime_counts_from_the_first_request() -> None:
+    assert measured("bbbg").downtime == pytest.approx(0.31)
+
+
+def test_no_good_answer_at_all() -> None:
+    found = measured("bbb")
+    assert (found.error_rate, found.p95, found.failed_in_a_row) == (1.0, None, 3)
+    assert found.downtime == pytest.approx(0.21)
+
+
+def test_a_timeout_belongs_to_the_gap_it_was_sent_in() -> None:
+    found = measured("ggtgggggggggggggg")
+    assert (found.downtime_failed, found.failed_in_a_row) == (1, 1)
+    assert found.downtime == pytest.approx(0.2)
+
+
+def test_a_late_good_answer_ends_the_gap_when_it_arrives() -> None:
+    samples = [good(0.0), bad(0.1), good(0.15, 0.6), bad(0.2), good(0.8)]
+    assert measure(samples, interval=INTERVAL, timeout=TIMEOUT).downtime == pytest.approx(0.74)
+
+
+def test_slow_answers_that_arrive_are_no_downtime() -> None:
+    stalled = [good(0.0), *(good(0.1 * n, 1.0 - 0.1 * n) for n in range(1, 10)), good(1.0)]
+    found = measure(stalled, interval=INTERVAL, timeout=TIMEOUT)
+    assert (found.downtime, found.blind) == (0.0, 0.0)
+
+
+def test_order_of_arrival_does_not_matter() -> None:
+    samples = traffic("ggbbgtg")
+    assert measure(reversed(samples), interval=INTERVAL, timeout=TIMEOUT) == measure(samples, interval=INTERVAL, timeout=TIMEOUT)
+
+
+def test_failures_are_named_and_placed() -> None:
+    found = measured("gbtbg")
+    assert found.errors == {"status 502": 2, "timeout": 1}
+    assert (found.first_failure, found.last_failure) == (0.1, 0.3)
+
+
+def test_percentiles() -> None:
+    ordered = [float(number) for number in range(1, 101)]
+    assert (percentile(ordered, 0.5), percentile(ordered, 0.95), percentile([7.0], 0.95), percentile([], 0.5)) == (50.0, 95.0, 7.0, None)
+
+
+def test_slower_compares_with_before() -> None:
+    before, since = [good(n, 0.1) for n in range(20)], [good(n, 0.12) for n in range(20)]
+    assert measure(since, interval=1, timeout=1, before=before).slower == pytest.approx(0.2)
+    assert measure(since, interval=1, timeout=1, before=before[1:]).slower is None
+    assert measure(since[1:], interval=1, timeout=1, before=before).slower is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "declared", "verdict", "reason"),
+    [
+        ("", Declared(), "not measured", "no request was made"),
+        ("gggg", Declared(), "kept", "0 of 4"),
+        ("ggbg", Declared(), "broken", "1 of 4 requests failed, declared none (1 times status 502)"),
+        ("gg" + "b" + "g" * 97, Declared(errors=0.001), "kept", "1 of 100"),
+        ("ggbggb" + "g" * 94, Declared(errors=0.001), "broken", "2 of 100 requests failed, declared 0.1 %"),
+        ("ggbggb" + "g" * 94, Declared(errors=0.02), "kept", "2 of 100"),
+        ("ggbb" + "g" * 96, Declared(errors=0.5), "broken", "no good answer for 0.30 s, declared no downtime"),
+        ("gggbbbgggg", Declared(downtime=0.4), "kept", "3 of 10"),
+        ("gggbbbgggg", Declared(downtime=0.39), "broken", "no good answer for 0.40 s, declared 0.39 s"),
+        ("gggbbbggbg", Declared(downtime=1), "broken", "1 of 10 requests failed outside the declared downtime"),
+        ("gggbbbggbg", Declared(downtime=1, errors=0.1), "kept", "4 of 10"),
+        ("ggg" + "-" * 30 + "ggg", Declared(), "not measured", "the probe itself asked nothing for 3.10 s"),
+        ("ggg" + "-" * 30 + "ggg", Declared(downtime=10), "kept", "0 of 6"),
+        ("ggg" + "-" * 30 + "gbg", Declared(), "broken", "1 of 6"),
+        ("gggg", Declared(slower=0.1), "not measured", "20 good answers"),
+        ("bbbb", Declared(downtime=20), "kept", "4 of 4"),
+        ("gbgbgbgbg", Declared(downtime=20), "broken", "4 of 9 requests failed"),
+    ],
+)
+def test_verdicts(pattern: str, declared: Declared, verdict: str, reason: str) -> None:
+    judgement = judge(declared, measured(pattern))
+    assert judgement.verdict == verdict
+    assert any(reason in given for given in judgement.reasons), judgement.reasons
+
+
+def test_slowdown_is_judged_only_where_declared() -> None:
+    before, since = [good(n, 0.1) for n in range(30)], [good(n, 0.2) for n in range(30)]
+    found = measure(since, interval=1, timeout=1, before=before)
+    assert judge(Declared(), found).verdict == "kept"
+    assert judge(Declared(slower=1.0), found).verdict == "kept"
+    assert judge(Declared(slower=0.5), found).reasons == ("100 % slower than before, declared 50 %",)
+
+
+def test_every_reason_that_breaks_it_is_given() -> None:
+    judgement = judge(Declared(), measured("ggbbgg"))
+    assert judgement.verdict == "broken"
+    assert len(judgement.reasons) == 2
+
+
+@given(st.text(alphabet="gbt-", max_size=60))
+def test_any_traffic_is_judged_and_a_failure_is_never_kept_undeclared(pattern: str) -> None:
+    found = measured(pattern)
+    judgement = judge(Declared(), found)
+    assert judgement.reasons
+    assert (judgement.verdict == "broken") == bool(found.failed)
+    assert (found.downtime or 0.0) <= len(pattern) * INTERVAL + TIMEOUT
+    assert found.downtime_failed <= found.failed
+    assert found.failed == sum(found.errors.values())
