@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The shop's front: one address for users, several instances behind it.
 
-It asks each backend's /healthz every 0.2 s and sends requests, in turn, only to those that answered 200. A backend that answers 503 is draining: what it has
-is finished, nothing new goes there. A request that a backend did not take at all goes to the next one; a GET or HEAD also if the backend died before it answered.
-`/__front__` shows all of this as JSON, `/__front__/<backend>` one of them, with 503 while it is not in the pool. One request per connection, on both sides,
-keeps it small.
+It asks each backend's /healthz every 0.2 s and sends requests, in turn, only to those that answered 200. A backend that answers 503 is draining: what it
+has is finished, nothing new goes there. A request that a backend did not take at all goes to the next one, and so does a GET or HEAD whose backend died before
+it answered. `/__front__` shows all of this as JSON, `/__front__/<backend>` one of them, with 503 while it is not in the pool.
+
+One request per connection, on both sides, keeps it small.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class Front:
 
     def __init__(self, backends: Iterable[Backend]) -> None:
         self.backends = list(backends)
-        self.clients = 0
+        # asyncio itself holds tasks weakly: one whose client has left already would be dropped before it has seen its backend's last byte.
+        self.clients: set[asyncio.Task[None] | None] = set()
         self._turn = 0
 
     def candidates(self) -> Iterator[Backend]:
@@ -98,7 +100,8 @@ class Front:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the one request of a client's connection."""
-        self.clients += 1
+        self.clients.add(task := asyncio.current_task())
+        writer.transport.set_write_buffer_limits(high=0)  # so that a drain waits until all is sent, and nothing is lost when the front ends
         try:
             request = await asyncio.wait_for(read_request(reader), HEAD_TIMEOUT)
             if request.target.startswith("/__front__"):
@@ -112,8 +115,7 @@ class Front:
         finally:
             with contextlib.suppress(OSError):
                 writer.close()
-                await writer.wait_closed()
-            self.clients -= 1
+            self.clients.discard(task)
 
     async def forward(self, request: Request, client: asyncio.StreamWriter) -> None:
         """Send the request to a healthy backend and its answer back; 503 if there is none, 502 if the one that took it died."""

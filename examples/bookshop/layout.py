@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 NAMES = ("bookshop1", "bookshop2", "bookshop3")
 LOOPBACK = "127.0.0.1"
@@ -112,7 +112,7 @@ def supervisor_config(layout: Layout, front: pathlib.Path) -> str:
     log, run = layout.root / "logs", layout.root / "run"
     backends = [f"{instance.name}={LOOPBACK}:{instance.port}" for instance in layout.instances]
     front_command = [layout.python, front, "--listen", f"{LOOPBACK}:{layout.base_port}", "--pid", layout.pid_file("front"), *backends]
-    sections = {
+    sections: dict[str, Mapping[str, object]] = {
         "unix_http_server": {"file": layout.socket, "chmod": "0600"},
         "supervisord": {"logfile": log / "supervisord.log", "pidfile": layout.pid_file("supervisord"), "childlogdir": log, "directory": run},
         "rpcinterface:supervisor": {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
@@ -171,7 +171,7 @@ def _program(log: pathlib.Path) -> dict[str, object]:
     return {"autorestart": "true", "startsecs": 0, "stopwaitsecs": 15, "killasgroup": "true", "redirect_stderr": "true", "stdout_logfile": log}
 
 
-def _command(words: list[object]) -> str:
+def _command(words: Sequence[object]) -> str:
     return shlex.join(str(word) for word in words)
 
 

@@ -63,14 +63,18 @@ def start(root: pathlib.Path, base_port: int, python: pathlib.Path, *, fresh: bo
 
 def stop(root: pathlib.Path) -> list[int]:
     """End the shop's processes, supervisord first and then whatever a killed supervisord left behind; the ids of those ended."""
-    ended = []
-    for pid_file in read_layout(root).pid_files if (root / "shop.json").exists() else ():
-        pid = running(pid_file)
-        if pid is not None:
-            os.kill(pid, signal.SIGTERM)
-            wait_for(lambda pid_file=pid_file: running(pid_file) is None, STOP_TIMEOUT, lambda pid=pid: f"Process {pid} does not end after SIGTERM")
-            ended.append(pid)
-    return ended
+    if not (root / "shop.json").exists():
+        return []
+    return [pid for pid_file in read_layout(root).pid_files if (pid := end(pid_file)) is not None]
+
+
+def end(pid_file: pathlib.Path) -> int | None:
+    """End the process that wrote this file, if it still runs, and wait until it is gone."""
+    pid = running(pid_file)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: running(pid_file) is None, STOP_TIMEOUT, lambda: f"Process {pid} does not end after SIGTERM")
+    return pid
 
 
 def status(root: pathlib.Path) -> dict[str, t.Any]:
@@ -243,8 +247,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dir", type=pathlib.Path, default=DEFAULT_DIR, help="where the shop lies (default: .demo/ beside this file)")
     commands = parser.add_subparsers(dest="command", required=True)
     starting = commands.add_parser("start", help="start it, and lay it out first if need be")
-    starting.add_argument("--base-port", type=int, default=DEFAULT_PORT, help=f"the front's port; instances have the next three (default: {DEFAULT_PORT}; 0: any free)")
-    starting.add_argument("--python", type=pathlib.Path, default=pathlib.Path(sys.executable), help="of the virtualenv with the shop's requirements and supervisor")
+    starting.add_argument(
+        "--base-port", type=int, default=DEFAULT_PORT, help=f"the front's port; instances have the next three (default: {DEFAULT_PORT}; 0: any free)"
+    )
+    starting.add_argument(
+        "--python", type=pathlib.Path, default=pathlib.Path(sys.executable), help="of the virtualenv with the shop's requirements and supervisor"
+    )
     starting.add_argument("--fresh", action="store_true", help="stop and remove the shop in that directory first")
     commands.add_parser("stop", help="stop it; everything stays on disk")
     commands.add_parser("status", help="what runs, as JSON")

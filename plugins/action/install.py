@@ -47,7 +47,8 @@ class ActionModule(ActionBase):
         return self._install_from(artifact, arguments, variables, ask=options["check_first"])
 
     def _install(self, arguments: dict[str, t.Any], variables: dict[str, t.Any], **delivered: str) -> dict[str, t.Any]:
-        return self._execute_module(module_name="surefoot.release.install", module_args={**arguments, **delivered}, task_vars=variables)
+        result = self._execute_module(module_name="surefoot.release.install", module_args={**arguments, **delivered}, task_vars=variables)
+        return t.cast("dict[str, t.Any]", result)
 
     def _install_from(self, artifact: str, arguments: dict[str, t.Any], variables: dict[str, t.Any], *, ask: bool) -> dict[str, t.Any]:
         if 0 < os.path.getsize(artifact) <= _INLINE:
@@ -68,8 +69,9 @@ class ActionModule(ActionBase):
         return result
 
     def _upload(self, artifact: str) -> str:
-        directory = self._make_tmp_path()
-        uploaded = self._connection._shell.join_path(directory, "artifact")
+        # The directory asking may have made on the host, or a new one; Ansible removes the last one it knows of, and that one only.
+        directory: str = self._connection._shell.tmpdir or self._make_tmp_path()  # noqa: SLF001
+        uploaded = directory.rstrip("/") + "/artifact"
         self._transfer_file(artifact, uploaded)
         self._fixup_perms2((directory, uploaded))
         return uploaded

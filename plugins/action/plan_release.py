@@ -32,10 +32,10 @@ class ActionModule(ActionBase):
         }
         written = self._templar.template(scope["release"])
         try:
-            release = parse_release(_plain(written))
+            release = parse_release(_plain(written), scope["feature"])
             stage = at_ramp_stage(release, args["ramp"], surveys)
-            undoing = parse_release(_plain(scope["undoing"])) if scope.get("undoing") else None
-            plan = plan_release(stage, [parse_release(_plain(before)) for before in scope["earlier"]], surveys, hosts, undoing)
+            undoing = parse_release(_plain(scope["undoing"]), scope["feature"]) if scope.get("undoing") else None
+            plan = plan_release(stage, [parse_release(_plain(before), scope["feature"]) for before in scope["earlier"]], surveys, hosts, undoing)
         except SurefootError as error:
             raise AnsibleActionFail(str(error)) from error
         if plan.refusals:

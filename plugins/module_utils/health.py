@@ -128,11 +128,11 @@ def without_password(url: str) -> str:
 def _read(response: t.Any, deadline: float) -> bytes:
     """The beginning of the body; a server that sends drop by drop does not outlast the deadline."""
     body = b""
-    while len(body) < _BODY_LIMIT and time.monotonic() < deadline:
+    while len(body) < _BODY_LIMIT:
         chunk = response.read1(_BODY_LIMIT - len(body))
-        if not chunk:
-            break
         body += chunk
+        if not chunk or time.monotonic() > deadline:
+            break
     return body
 
 

@@ -31,11 +31,14 @@ ARGUMENT_SPEC: dict[str, t.Any] = dict(
     install=dict(type="dict"),
     restart=dict(type="dict"),
     pool_member=dict(type="dict"),
-    migrate=dict(type="dict", no_log=True),
-    flush_cache=dict(type="dict", no_log=True),
+    migrate=dict(type="dict"),
+    flush_cache=dict(type="dict"),
     enable_feature=dict(type="dict"),
+    secrets=dict(type="dict", no_log=True),
 )
-"""One option per kind of thing to look at, each with the options of the module of that name; what is left out is not looked at."""
+"""One option per kind of thing to look at, each with the options of the module of that name; what is left out is not looked at.
+
+Options that those modules keep secret stand under `secrets`, again by kind, since ansible masks values only by top-level option."""
 
 
 def take(params: Params, run: t.Callable[..., t.Any]) -> dict[str, t.Any]:
@@ -57,11 +60,12 @@ def take(params: Params, run: t.Callable[..., t.Any]) -> dict[str, t.Any]:
 
 
 def _checked(kind: str, spec: t.Mapping[str, t.Any], params: Params) -> dict[str, t.Any]:
-    validated = ArgumentSpecValidator(spec).validate(params[kind])
+    exposed = sorted(key for key in params[kind] if spec.get(key, {}).get("no_log"))
+    if exposed:
+        raise InvalidInput("A secret would be shown", seen="%s under %s" % (", ".join(exposed), kind), todo="give it under secrets.%s" % kind)
+    validated = ArgumentSpecValidator(spec).validate(dict(params[kind], **(params.get("secrets") or {}).get(kind, {})))
     if validated.error_messages:
-        raise InvalidInput(
-            "The options of %s cannot be used" % kind, seen="; ".join(validated.error_messages), todo="set the %s_… variables of this host" % kind
-        )
+        raise InvalidInput("The options of %s cannot be used" % kind, seen="; ".join(validated.error_messages), todo="set the %s_… variables of this host" % kind)
     return validated.validated_parameters
 
 

@@ -51,27 +51,22 @@ options:
       everyone:
         description: Everyone, and nothing else beside it.
         type: bool
-        default: false
       nobody:
         description: No one, and nothing else beside it.
         type: bool
-        default: false
       groups:
         description: Members of any of these groups.
         type: list
         elements: str
-        default: []
       users:
         description: These users.
         type: list
         elements: str
-        default: []
       percentage:
         description:
           - This part of all users who have a targeting key, from 0 to 100 with at most three decimals. V(100) is everyone.
           - The same user always gets the same answer, and whoever is in at a lower percentage is in at a higher one.
         type: float
-        default: 0.0
   group_attribute:
     description: The name under which the application gives a user's groups, a list or one name, in its evaluation context.
     type: str
@@ -153,7 +148,7 @@ step:
       description: Why, as a sentence.
       type: str
       returned: always
-      sample: "change needed: group staff is to see reviews; it is on for nobody"
+      sample: "change needed: reviews is to be on for group staff; it is on for nobody"
     before:
       description:
         - Whether the flag C(exists), whether its rules are C(foreign), which is another hand's, and its C(audience), V(null) where that cannot be said.

@@ -97,7 +97,8 @@ options:
     type: json
   check_first:
     description:
-      - Whether to ask the host if it needs an artifact of more than 4 MiB before uploading it. Smaller ones travel with the module, which takes less time than asking.
+      - Whether to ask the host if it needs an artifact of more than 4 MiB before uploading it. Smaller ones travel with the module, which takes less time
+        than to ask.
       - V(false) saves one module run where it is known to be needed.
     type: bool
     default: true

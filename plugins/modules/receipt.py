@@ -78,6 +78,11 @@ options:
   enable_feature:
     description: Look at the flag; a mapping with options of M(surefoot.release.enable_feature).
     type: dict
+  secrets:
+    description:
+      - The options of the kinds above that must not be shown, by kind, such as the C(url) of C(migrate).
+      - Such an option under its kind itself is refused.
+    type: dict
   scope:
     description:
       - The scope of a release as P(surefoot.release.scope#lookup) gives it.

@@ -67,8 +67,7 @@ def _unfinished(release: Release, earlier: t.Sequence[Release], surveys: t.Mappi
     """A release goes only where every earlier release of the path, as far as it concerns this host, has been verified."""
     concerned = dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ()) if host in surveys)
     for host in concerned:
-        receipt = surveys[host].get("receipt") or {}
-        verified = {entry["release"] for entry in receipt.get("releases", ()) if entry.get("outcome") == "verified"}
+        verified = verified_here(surveys[host], release.feature)
         for before in earlier:
             if before.name not in verified and any(host in hosts.get(kind, ()) for kind in before.steps):
                 yield Refusal(
@@ -78,6 +77,13 @@ def _unfinished(release: Release, earlier: t.Sequence[Release], surveys: t.Mappi
                     todo=f"apply {before.name} first",
                 )
                 break
+
+
+def verified_here(survey: Survey, feature: str) -> frozenset[str]:
+    """The releases of `feature` that the receipt of a host holds as verified, and not as rolled back since."""
+    entries = (survey.get("receipt") or {}).get("releases", ())
+    last = {entry["release"]: entry["outcome"] for entry in entries if entry["feature"] == feature}
+    return frozenset(name for name, outcome in last.items() if outcome == "verified")
 
 
 def _on_host(release: Release, contract: Contract, host: str, survey: Survey) -> t.Iterator[Refusal]:

@@ -16,7 +16,7 @@ FEWEST_TO_COMPARE = 20
 """Fewer good answers than this say nothing about a slowdown: their 95th percentile would be a single answer."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
     """One request of a probe: when it was sent (seconds, any epoch), how long its answer or failure took (seconds), and what came of it.
 

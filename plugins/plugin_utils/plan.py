@@ -108,7 +108,7 @@ def at_ramp_stage(release: Release, share: float | None, surveys: t.Mapping[str,
         )
     if share is None or share >= 100:
         return release
-    audience = next((found["audience"] for survey in surveys.values() if (found := survey.get("flag")) and found.get("audience")), {})
+    audience: t.Mapping[str, t.Any] = next((found["audience"] for survey in surveys.values() if (found := survey.get("flag")) and found.get("audience")), {})
     step = {**release.steps["enable_feature"], "audience": {**{key: audience[key] for key in ("groups", "users") if audience.get(key)}, "percentage": share}}
     return dataclasses.replace(release, steps={**release.steps, "enable_feature": step})
 

@@ -48,6 +48,7 @@ class Release:
     """One small patch. `steps` maps a kind of step to its parameters as written; `soak` is in seconds; `verify` holds gates as written."""
 
     name: str
+    feature: str = ""
     why: str = ""
     steps: t.Mapping[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
     impact: Impact = Impact()
@@ -91,20 +92,20 @@ class Release:
         return hashlib.sha256(json.dumps(self.as_mapping(), sort_keys=True, default=str).encode()).hexdigest()
 
 
-def parse_release(mapping: t.Any) -> Release:
-    """The release written as `mapping`. Raises InvalidInput that names the release, the key and the nearest known key."""
+def parse_release(mapping: t.Any, feature: str = "") -> Release:
+    """The release of `feature` written as `mapping`. Raises InvalidInput that names the release, the key and the nearest known key."""
     if not isinstance(mapping, t.Mapping) or not isinstance(mapping.get("release"), str):
         raise InvalidInput("A release is a mapping with a name under the key release", seen=_short(mapping))
     name = mapping["release"]
     if not NAME.fullmatch(name):
         raise InvalidInput("A release's name is lower-case letters, digits, dots, dashes and underscores", seen=_short(name))
     try:
-        return _parse(name, mapping)
+        return _parse(name, feature, mapping)
     except InvalidInput as error:
         raise InvalidInput(f"Release {name}: {error.message}", seen=error.seen, todo=error.todo) from error
 
 
-def _parse(name: str, mapping: t.Mapping[str, t.Any]) -> Release:
+def _parse(name: str, feature: str, mapping: t.Mapping[str, t.Any]) -> Release:
     check_keys(mapping, RELEASE_KEYS)
     steps = {kind: _parse_step(kind, mapping[kind]) for kind in STEP_KINDS if kind in mapping}
     playbook = mapping.get("playbook")
@@ -114,6 +115,7 @@ def _parse(name: str, mapping: t.Mapping[str, t.Any]) -> Release:
     check_keys(hooks, HOOKS)
     return Release(
         name=name,
+        feature=feature,
         why=str(mapping.get("why") or ""),
         steps=steps,
         impact=_parse_impact(_mapping("impact", mapping.get("impact"))),

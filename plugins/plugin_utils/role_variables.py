@@ -51,13 +51,34 @@ def survey_options(scope: t.Mapping[str, t.Any], host: str, variable: Variable) 
     if "flush_cache" in options:
         options["flush_cache"].setdefault("root", f"{variable('install_path')}/current" if variable("install_path") else None)
         options["flush_cache"].update(said.get("flush_cache", {}))
+        if not options["flush_cache"].get("shapes"):
+            options["flush_cache"].setdefault("version", _flushed_once_for(scope))
     if "enable_feature" in options:
         options["enable_feature"].update({key: said["enable_feature"][key] for key in ("flag", "audience") if key in said.get("enable_feature", {})})
-    return {kind: {key: value for key, value in given.items() if value is not None} for kind, given in options.items() if _complete(kind, given)}
+    return _with_secrets_apart({kind: given for kind, given in options.items() if _complete(kind, given)})
+
+
+def _with_secrets_apart(options: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    """The options with those that must not be shown under `secrets`, and without those that are not set."""
+    apart: dict[str, dict[str, t.Any]] = {kind: {} for kind in options}
+    secrets: dict[str, t.Any] = {}
+    for kind, given in options.items():
+        spec = _OPTIONS[kind][1]
+        for option, value in given.items():
+            if value is not None:
+                secret = isinstance(spec, t.Mapping) and spec.get(option, {}).get("no_log")
+                (secrets.setdefault(kind, {}) if secret else apart[kind])[option] = value
+    return {**apart, **({"secrets": secrets} if secrets else {})}
 
 
 def _said(releases: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Mapping[str, t.Any]]:
     return {kind: release[kind] for release in releases for kind in _OPTIONS if kind in release}
+
+
+def _flushed_once_for(scope: t.Mapping[str, t.Any]) -> str | None:
+    """Without declared shapes a flush is needed once for each release that declares one; its version, or else its name, tells them apart."""
+    flushing = [release for release in [*scope["earlier"], scope["release"]] if "flush_cache" in release]
+    return flushing[-1].get("install", {}).get("version") or flushing[-1]["release"] if flushing else None
 
 
 def _is_for(scope: t.Mapping[str, t.Any], host: str, kind: str) -> bool:
@@ -73,4 +94,5 @@ def _given(kind: str, variable: Variable) -> dict[str, t.Any]:
 
 def _complete(kind: str, given: t.Mapping[str, t.Any]) -> bool:
     """A prefix and a flag are named by releases, so before any release has named one there is nothing to look at."""
-    return given.get({"flush_cache": "prefix", "enable_feature": "flag"}.get(kind, ""), True) is not None
+    named = {"flush_cache": "prefix", "enable_feature": "flag"}.get(kind)
+    return named is None or given.get(named) is not None

@@ -51,7 +51,7 @@ def parse_feature(feature: t.Mapping[str, t.Any]) -> tuple[Release, ...]:
     written = feature.get("releases")
     if not isinstance(written, (list, tuple)) or not written:
         raise InvalidInput(f"Feature {feature['feature']} has no releases", todo="list them in order under the key releases")
-    releases = tuple(parse_release(release) for release in written)
+    releases = tuple(parse_release(release, feature["feature"]) for release in written)
     names = [release.name for release in releases]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

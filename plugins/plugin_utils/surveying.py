@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.surefoot.release.plugins.plugin_utils.role_variables import survey_options
 
 
-class SurveyingAction(ActionBase):
+class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
     """Runs the module of the same name, with the options of each kind of survey taken from `<kind>_*` variables where `scope` is given."""
 
     TRANSFERS_FILES = False

@@ -9,7 +9,6 @@ import typing as t
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from ansible_collections.surefoot.release.plugins.plugin_utils import release as core
-from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Declared
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import parse_feature
 from surefoot.fields import Batch, Duration, Fraction, Line, Many, Model, Name, Percentage, Some, Text, Url, Version
 
@@ -140,10 +139,6 @@ class Impact(Model):
     errors: Fraction = Field(default=0.0, description="The share of requests that may fail")
     slower: Fraction | None = Field(default=None, description="How much slower answers may become; not judged if left out")
     because: Text | None = Field(default=None, description="Why, for those who will notice")
-
-    def declared(self) -> Declared:
-        """The same for the judgement of what was measured."""
-        return Declared(downtime=self.downtime, errors=self.errors, slower=self.slower)
 
 
 class Hooks(Model):

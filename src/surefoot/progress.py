@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import verified_here
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
 
 if t.TYPE_CHECKING:
@@ -76,7 +77,7 @@ def progress(
     for release in releases:
         standing = known.get(release.name, Standing())
         concerned = list(dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ())))
-        missing = tuple(host for host in concerned if not _has_receipt(surveys.get(host), release.name))
+        missing = tuple(host for host in concerned if release.name not in verified_here(surveys.get(host, {}), release.feature))
         state = _state(release, standing, missing, concerned)
         if standing.state == "verified" and missing and release.steps:
             drift.append(f"the ledger says that {release.name} was verified, but there is no receipt of it on {', '.join(missing)}")
@@ -94,8 +95,3 @@ def _state(release: Release, standing: Standing, missing: tuple[str, ...], conce
     if not missing:
         return "done"
     return "pending" if len(missing) == len(concerned) else "unfinished"
-
-
-def _has_receipt(survey: Survey | None, name: str) -> bool:
-    entries = [entry for entry in ((survey or {}).get("receipt") or {}).get("releases", ()) if entry["release"] == name]
-    return bool(entries) and entries[-1]["outcome"] == "verified"

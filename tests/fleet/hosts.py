@@ -48,6 +48,7 @@ class Fleet:
         What was made is removed again when this fails or is interrupted. `deadline` is in seconds, for all hosts together.
         """
         machine.require_root()
+        machine.require_inotify(len(wanted))
         machine.require_commands(machine.NEEDED)
         host_image = image.ensure(self._say)
         with self._undone_on_failure(wanted):

@@ -20,9 +20,13 @@ def control_directory(directory: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def ssh_options(directory: pathlib.Path) -> str:
-    """The options every ssh of this fleet runs with: its keys and known hosts, nothing of the user's."""
+    """The options every ssh of this fleet runs with: its keys and known hosts, nothing of the user's.
+
+    A frozen host is given up after ten seconds; without ServerAlive an open connection to one hangs for ever.
+    """
     known = directory.absolute() / "known_hosts"
-    return f"-o UserKnownHostsFile={known} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o ConnectTimeout=10"
+    trust = f"-o UserKnownHostsFile={known} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
+    return f"{trust} -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=2"
 
 
 def render(name: str, directory: pathlib.Path, hosts: t.Iterable[Host], *, user: str) -> str:

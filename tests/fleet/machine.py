@@ -15,6 +15,8 @@ from tests.fleet.errors import FleetError, NotPossible
 # command that must be there → the Debian package that brings it
 NEEDED = {"podman": "podman", "runc": "runc", "ssh": "openssh-client", "ssh-keygen": "openssh-client"}
 NEEDED_TO_BOOTSTRAP = {"debootstrap": "debootstrap"}
+INOTIFY_OF_A_HOST = 2
+INOTIFY_OF_THE_MACHINE = 10
 
 
 def run(*command: str, timeout: float | None = 600, check: bool = True) -> str:
@@ -63,6 +65,14 @@ def limits() -> list[str]:
         limit = limit if hard == resource.RLIM_INFINITY else min(hard, limit)
         options.append(f"--ulimit={name}={limit}:{limit}")
     return options
+
+
+def require_inotify(hosts: int) -> None:
+    """Refuse more hosts than the kernel's inotify instances allow: on the ones too many systemd would hang while booting."""
+    setting = pathlib.Path("/proc/sys/fs/inotify/max_user_instances")
+    needed = hosts * INOTIFY_OF_A_HOST + INOTIFY_OF_THE_MACHINE
+    if int(setting.read_text()) < needed:
+        raise NotPossible(f"The fleet was not started: {hosts} hosts need {needed} inotify instances and the kernel allows {setting.read_text().strip()}; raise fs.inotify.max_user_instances with sysctl")
 
 
 def find_mirror(sources: t.Iterable[str]) -> str | None:

@@ -8,7 +8,6 @@ import pytest
 from pydantic import ValidationError
 
 from ansible_collections.surefoot.release.plugins.plugin_utils import release as core
-from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Declared
 from surefoot.models import EnableFeature, FeatureFile, Gate, Hooks, Hosts, Impact, ProjectFile, Release
 
 PROJECT = {"app": "bookshop", "environments": {"staging": {"inventory": "inventories/staging"}}}
@@ -54,7 +53,7 @@ def test_the_core_reads_what_the_models_write() -> None:
 
 def test_defaults_of_a_release_promise_that_nobody_notices() -> None:
     quiet = release(install={"version": "1.0"})
-    assert quiet.impact.declared() == Declared(downtime=0.0, errors=0.0, slower=None)
+    assert (quiet.impact.downtime, quiet.impact.errors, quiet.impact.slower) == (0.0, 0.0, None)
     assert (quiet.soak, quiet.verify) == (0.0, ())
     assert release(restart={}).restart.batches == core.DEFAULT_BATCHES  # type: ignore[union-attr]
 

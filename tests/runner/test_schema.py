@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from surefoot.loading import load_feature, load_project
 from surefoot.models import FeatureFile, ProjectFile
 from surefoot.schema import json_schema
 
+BOOKSHOP = Path(__file__).parents[2] / "examples/bookshop"
 PROJECT = """\
 app: bookshop
 ledger: sqlite:///.surefoot/ledger.db
@@ -56,6 +59,14 @@ EXAMPLES: dict[t.Literal["feature", "project"], tuple[str, type[FeatureFile] | t
     "feature": (FEATURE, FeatureFile),
     "project": (PROJECT, ProjectFile),
 }
+
+
+def test_the_files_of_the_example_application_are_valid() -> None:
+    project = load_project(BOOKSHOP / "surefoot.yml")
+    files: list[tuple[t.Literal["feature", "project"], Path]] = [("project", BOOKSHOP / "surefoot.yml"), ("feature", BOOKSHOP / "features/reviews.yml")]
+    for file, path in files:
+        Draft202012Validator(json_schema(file)).validate(yaml.safe_load(path.read_text()))
+    assert load_feature(BOOKSHOP / "features/reviews.yml", project=project).parsed()
 
 
 @pytest.mark.parametrize("file", ["feature", "project"])

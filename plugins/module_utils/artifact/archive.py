@@ -15,6 +15,7 @@ import dataclasses
 import importlib
 import os
 import stat
+import struct
 import tarfile
 import typing as t
 import zipfile
@@ -30,7 +31,20 @@ except ImportError:  # a Python that was built without it cannot raise it
 CHUNK = 1024 * 1024
 _LONGEST_HEADER = 16 * CHUNK
 _COMPRESSIONS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "lzma"))
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, ValueError, OverflowError, NotImplementedError, RuntimeError, ImportError)
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    ImportError,
+    struct.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,12 +177,12 @@ def _tar_entries(stream: t.BinaryIO, start: bytes, limits: Limits) -> t.Iterator
     while True:
         with _reading():
             member = archive.next()
-            archive.members.clear()  # type: ignore[attr-defined]
+            archive.members.clear()  # type: ignore[attr-defined]  # it would keep every one in memory
         if member is None:
             break
         yield _tar_entry(archive, member)
     with _reading():
-        _expect_end(bounded, archive.offset)  # type: ignore[attr-defined]
+        _expect_end(bounded, archive.offset)
 
 
 def _decompressed(stream: t.BinaryIO, start: bytes) -> t.BinaryIO:
@@ -176,7 +190,7 @@ def _decompressed(stream: t.BinaryIO, start: bytes) -> t.BinaryIO:
         if start.startswith(magic):
             return t.cast("t.BinaryIO", importlib.import_module(module).open(stream))
     if start[257:262] != b"ustar":
-        raise InvalidInput("The artifact is no archive this can unpack", seen="begins with %r" % start[:8], todo="build a tar (plain, gz, bz2 or xz) or zip archive")
+        raise InvalidInput("The artifact is no archive this can unpack", seen="begins with %r" % start[:8], todo="build a tar (plain, gz, bz2, xz) or a zip")
     return stream
 
 
@@ -215,12 +229,13 @@ def _zip_entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Entry:
     if kind == stat.S_IFLNK:
         with _reading(), archive.open(member) as held:
             return Entry(member.filename, "symlink", target=held.read(4096).decode("utf-8", "surrogateescape"))
-    if member.is_dir():
+    if member.filename.endswith("/"):
         return Entry(member.filename, "directory")
     if kind not in (0, stat.S_IFREG):
         raise _unsafe("a device, pipe or other special file", member.filename)
     _refuse_setuid(member.filename, mode)
-    made = calendar.timegm(member.date_time + (0, 0, 0))
+    with _reading():
+        made = calendar.timegm((*member.date_time, 0, 0, 0))
     return Entry(member.filename, "file", mode or 0o644, made, content=lambda: t.cast("t.BinaryIO", archive.open(member)))
 
 

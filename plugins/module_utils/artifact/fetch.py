@@ -60,7 +60,7 @@ def _download(url: str, path: str) -> None:
             if expected is not None and int(expected) != copy.tell():
                 raise OSError("the connection ended after %d of %s bytes" % (copy.tell(), expected))
     except _TROUBLE as error:
-        raise StepFailed("The artifact cannot be downloaded; nothing was installed", seen="%s: %s" % (url, error), todo="run this again when the host can reach it") from error
+        raise StepFailed("The artifact cannot be downloaded", seen="%s: %s" % (url, error), todo="see that the host can reach it") from error
 
 
 def _sha256(stream: t.BinaryIO) -> str:

@@ -65,7 +65,7 @@ def decide(wanted: Wanted, state: State) -> Decision:
     version = wanted.version
     stage = version not in state.digests
     if state.live is None and state.problem:
-        raise Refused("What is live on this host cannot be told, so nothing is changed", seen=state.problem, todo="look at it, and remove it if it is not in use")
+        raise Refused("What is live on this host cannot be told, so nothing is changed", seen=state.problem, todo="look at it, and remove it if unused")
     _refuse_other_artifact(wanted, state)
     if stage:
         _refuse_unstageable(wanted, state)
@@ -99,7 +99,7 @@ def _refuse_unstageable(wanted: Wanted, state: State) -> None:
             todo="release under another version, or move that directory away if it is not in use",
         )
     if not wanted.src and not wanted.delivered:
-        raise Refused("Version %s is not staged on this host and no artifact was given" % version, seen=sorted(state.digests), todo="stage it first, or give src")
+        raise Refused("Version %s is not staged on this host and no artifact was given" % version, seen=sorted(state.digests), todo="stage it first")
 
 
 def _expect_shared(layout: Layout, wanted: Wanted, decision: Decision) -> None:

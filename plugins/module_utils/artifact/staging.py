@@ -150,10 +150,10 @@ def _prepare(layout: Layout, wanted: Wanted, argv: t.Sequence[str], run: Run, ho
     except (OSError, ValueError) as error:
         code, out, err = 127, "", str(error)
     if code != 0:
-        said = _masked((err.strip() or out.strip())[-2000:], wanted.environment)
+        said = "%s ended with %d: %s" % (" ".join(argv), code, (err.strip() or out.strip())[-2000:])
         raise StepFailed(
             "Preparing %s failed; it was removed again and what is live was not touched" % wanted.version,
-            seen="%s ended with %d: %s" % (" ".join(argv), code, said),
+            seen=_masked(said, wanted.environment),
             todo="run it in an unpacked copy of the artifact on this host",
         )
 

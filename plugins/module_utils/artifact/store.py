@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is installed on a host, read from the files below the install path; nothing here writes.
 
-    releases/<version>/                     one directory for each release
-    current -> releases/<version>           what is live
-    shared/                                 what outlives a release
-    .surefoot/artifacts/<version>.json      {version, sha256, staged_at}, written when a release is complete; without it there is no such release
-    .surefoot/staging-<version>/            there while a release is being staged or removed, and after that was killed
-    .surefoot/lock                          held by whoever changes any of this
+releases/<version>/                     one directory for each release
+current -> releases/<version>           what is live
+shared/                                 what outlives a release
+.surefoot/artifacts/<version>.json      {version, sha256, staged_at}, written when a release is complete; without it there is no such release
+.surefoot/staging-<version>/            there while a release is being staged or removed, and after that was killed
+.surefoot/lock                          held by whoever changes any of this
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def _step(
 
 
 def _reason(name: str, reading: flagd.Reading, wanted: Audience | None, needed: bool) -> str:
-    target = "%s is to see %s" % (wanted, name) if wanted is not None else "flag %s is to go" % name
+    target = "%s is to be on for %s" % (name, wanted) if wanted is not None else "flag %s is to go" % name
     if not needed:
         return "no change needed: %s" % ("flag %s is not there" % name if wanted is None else "%s is on for %s" % (name, wanted))
     if reading.foreign:

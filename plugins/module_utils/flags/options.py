@@ -8,11 +8,11 @@ from __future__ import annotations
 import typing as t
 
 AUDIENCE_SPEC: dict[str, t.Any] = dict(
-    everyone=dict(type="bool", default=False),
-    nobody=dict(type="bool", default=False),
-    groups=dict(type="list", elements="str", default=[]),
-    users=dict(type="list", elements="str", default=[]),
-    percentage=dict(type="float", default=0.0),
+    everyone=dict(type="bool"),
+    nobody=dict(type="bool"),
+    groups=dict(type="list", elements="str"),
+    users=dict(type="list", elements="str"),
+    percentage=dict(type="float"),
 )
 
 ARGUMENT_SPEC: dict[str, t.Any] = dict(

@@ -26,7 +26,7 @@ _LINES = 15
 class AlembicEngine:
     """See engine.Engine. Which database is migrated is decided by the application's env.py; that it is the one we lock is checked."""
 
-    def __init__(self, settings: Settings, database: Database, run: t.Callable[..., t.Tuple[int, str, str]]) -> None:
+    def __init__(self, settings: Settings, database: Database, run: t.Callable[..., tuple[int, str, str]]) -> None:
         self._settings = settings
         self._database = database
         self._run = run
@@ -49,7 +49,7 @@ class AlembicEngine:
     def recorded(self) -> None:
         return None
 
-    def up(self, ids: t.Sequence[str], to: t.Optional[str], lock: Lock) -> None:
+    def up(self, ids: t.Sequence[str], to: str | None, lock: Lock) -> None:
         if not self._database.exists():
             with self._database.connect(TOOL) as connection:
                 connection.rows("SELECT 1 FROM sqlite_master")
@@ -70,7 +70,7 @@ class AlembicEngine:
                 busy=bool(_BUSY.search(out + err)),
             )
 
-    def _ask(self, *, connect: bool) -> t.Dict[str, t.Any]:
+    def _ask(self, *, connect: bool) -> dict[str, t.Any]:
         source = inspect.getsource(alembic_survey)
         code, out, err = self._start(SURVEY, ["-c", source, json.dumps(dict(config=self._settings.config, connect=connect))])
         answers = [line[len(alembic_survey.MARK) :] for line in out.splitlines() if line.startswith(alembic_survey.MARK)]
@@ -83,7 +83,7 @@ class AlembicEngine:
             )
         return t.cast("t.Dict[str, t.Any]", answer)
 
-    def _start(self, purpose: str, arguments: t.List[str], descriptors: t.Sequence[int] = ()) -> t.Tuple[int, str, str]:
+    def _start(self, purpose: str, arguments: list[str], descriptors: t.Sequence[int] = ()) -> tuple[int, str, str]:
         python = str(self._settings.python)
         environment = dict(self._settings.environment)
         environment["PATH"] = "%s%s%s" % (os.path.dirname(python), os.pathsep, environment.get("PATH", os.environ.get("PATH", os.defpath)))

@@ -31,7 +31,7 @@ def main() -> None:
     sys.stdout.write("\n%s%s\n" % (MARK, json.dumps(answer)))
 
 
-def survey(path: str, connect: bool) -> t.Dict[str, t.Any]:
+def survey(path: str, connect: bool) -> dict[str, t.Any]:
     """Revisions of the script directory and, with `connect`, heads and identity of each database env.py opens."""
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
@@ -43,9 +43,9 @@ def survey(path: str, connect: bool) -> t.Dict[str, t.Any]:
         dict(id=revision.revision, parents=[*_tuple(revision.down_revision), *_tuple(revision.dependencies)], reversible=_reversible(revision.module))
         for revision in script.walk_revisions()
     ]
-    databases: t.List[t.Dict[str, t.Any]] = []
+    databases: list[dict[str, t.Any]] = []
 
-    def remember(heads: t.Tuple[str, ...], context: t.Any) -> t.List[t.Any]:
+    def remember(heads: tuple[str, ...], context: t.Any) -> list[t.Any]:
         databases.append(dict(identity=identity(context.connection), heads=sorted(heads)))
         return []
 
@@ -68,7 +68,7 @@ def identity(connection: t.Any) -> str:
     return str(connection.dialect.name)
 
 
-def _tuple(value: t.Any) -> t.Tuple[str, ...]:
+def _tuple(value: t.Any) -> tuple[str, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value)

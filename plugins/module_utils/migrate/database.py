@@ -23,7 +23,7 @@ SURVEY = "surefoot-survey"
 class SqlFailed(StepFailed):
     """The database refused a statement. `line` is where in the text it stands (from 1, or None); `busy` says a lock was not to be had in time."""
 
-    def __init__(self, message: str, *, seen: t.Any = None, todo: t.Optional[str] = None, line: t.Optional[int] = None, busy: bool = False) -> None:
+    def __init__(self, message: str, *, seen: t.Any = None, todo: str | None = None, line: int | None = None, busy: bool = False) -> None:
         super().__init__(message, seen=seen, todo=todo)
         self.line = line
         self.busy = busy
@@ -35,13 +35,14 @@ class Connection(t.Protocol):
     begin: str
     """The statement that opens a transaction which may write."""
 
-    ledger: str
-    """The name of the ledger table, qualified where the database has schemas."""
-
     mark: str
     """The placeholder of a parameter."""
 
-    def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> t.Optional[t.List[Row]]:
+    @property
+    def ledger(self) -> str:
+        """The name of the ledger table, qualified where the database has schemas."""
+
+    def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[Row] | None:
         """The rows of one statement, None if it is not a query. Raises SqlFailed."""
 
     def script(self, text: str) -> None:
@@ -50,15 +51,16 @@ class Connection(t.Protocol):
     def has_ledger(self) -> bool:
         """Whether the ledger table is there."""
 
-    def invalid_indexes(self) -> t.List[str]:
+    def invalid_indexes(self) -> list[str]:
         """Names of indexes that a broken concurrent build left unusable."""
 
 
 class Lock(t.Protocol):
     """A lock of one database against other migrations; the operating system or the server gives it back when its holder dies."""
 
-    descriptors: t.Tuple[int, ...]
-    """Open files that a tool must inherit, so that the lock lasts as long as the tool when only its parent is killed."""
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Open files that a tool must inherit, so that the lock lasts as long as the tool when only its parent is killed."""
 
     def acquire(self) -> bool:
         """Take it if it is free, without waiting."""

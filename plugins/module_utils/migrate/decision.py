@@ -22,31 +22,31 @@ class State:
     each other. `irreversible` have no way down.
     """
 
-    order: t.Tuple[str, ...]
-    parents: t.Mapping[str, t.Tuple[str, ...]]
-    known: t.FrozenSet[str]
-    current: t.Tuple[str, ...]
-    applied: t.Tuple[str, ...]
+    order: tuple[str, ...]
+    parents: t.Mapping[str, tuple[str, ...]]
+    known: frozenset[str]
+    current: tuple[str, ...]
+    applied: tuple[str, ...]
     drift: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    irreversible: t.FrozenSet[str] = frozenset()
+    irreversible: frozenset[str] = frozenset()
 
     @property
-    def unknown(self) -> t.Tuple[str, ...]:
+    def unknown(self) -> tuple[str, ...]:
         """In the database and not in the artifact, oldest first."""
         return tuple(item for item in self.applied if item not in self.known)
 
     @property
-    def pending(self) -> t.Tuple[str, ...]:
+    def pending(self) -> tuple[str, ...]:
         """In the artifact and not in the database, oldest first."""
         return tuple(item for item in self.order if item in self.known and item not in self.applied)
 
-    def recorded(self) -> t.Dict[str, t.List[str]]:
+    def recorded(self) -> dict[str, list[str]]:
         """The part of the state a step reports: `{current, applied}`."""
         return dict(current=list(self.current), applied=list(self.applied))
 
-    def lineage(self, target: str) -> t.FrozenSet[str]:
+    def lineage(self, target: str) -> frozenset[str]:
         """`target` and everything it builds upon."""
-        found: t.Set[str] = set()
+        found: set[str] = set()
         todo = [] if target == BASE else [target]
         while todo:
             item = todo.pop()
@@ -55,18 +55,22 @@ class State:
                 todo.extend(self.parents.get(item, ()))
         return frozenset(found)
 
-    def descendants(self, target: str) -> t.FrozenSet[str]:
+    def descendants(self, target: str) -> frozenset[str]:
         """Everything that builds upon `target`, itself not included."""
         if target == BASE:
             return frozenset(self.order)
-        return frozenset(item for item in self.order if item != target and target in self.lineage(item))
+        found = {target}
+        for item in self.order:
+            if not found.isdisjoint(self.parents.get(item, ())):
+                found.add(item)
+        return frozenset(found - {target})
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
     """The migrations to run, in the order of running, and a sentence why. `reversible` is True if each of them can be taken back."""
 
-    ids: t.Tuple[str, ...]
+    ids: tuple[str, ...]
     reason: str
     reversible: bool = True
 
@@ -75,12 +79,12 @@ class Decision:
         return bool(self.ids)
 
 
-def decide(state: State, direction: str, to: t.Optional[str]) -> Decision:
+def decide(state: State, direction: str, to: str | None) -> Decision:
     """What C(state=migrated) or C(state=reverted) means for this state. Raises InvalidInput and Refused."""
     return go_back(state, to or BASE) if direction == "reverted" else go_forward(state, to)
 
 
-def go_forward(state: State, to: t.Optional[str]) -> Decision:
+def go_forward(state: State, to: str | None) -> Decision:
     """The migrations that lead up to `to`, or to the newest of the artifact."""
     _check_exists(state, to)
     if state.drift:
@@ -107,10 +111,11 @@ def go_forward(state: State, to: t.Optional[str]) -> Decision:
 def go_back(state: State, to: str) -> Decision:
     """The migrations to take back, newest first, until `to` is the newest one left."""
     _check_exists(state, to)
+    seen = "the database is at %s%s" % (_at(state), "; not in this artifact: %s" % _list(state.unknown) if state.unknown else "")
     if to != BASE and to not in state.applied:
         raise Refused(
             "Going back to %s is not possible, because it is not known to be applied" % to,
-            seen="the database is at %s%s" % (_at(state), "; not in this artifact: %s" % _list(state.unknown) if state.unknown else ""),
+            seen=seen,
             todo="use the artifact that brought the newest migration, or migrate forward",
         )
     later = state.descendants(to)
@@ -119,8 +124,8 @@ def go_back(state: State, to: str) -> Decision:
     if stuck:
         raise Refused(
             "Going back to %s is not possible, because there is no way down from %s" % (to, _list(stuck)),
-            seen="the database is at %s" % _at(state),
-            todo="write a new migration that leads forward to the wanted schema",
+            seen=seen,
+            todo="use an artifact that knows the way down, or write a new migration that leads forward to the wanted schema",
         )
     if not undone:
         return Decision((), "nothing to take back: the database is at %s" % _at(state))
@@ -136,7 +141,7 @@ def after(state: State, direction: str, ids: t.Collection[str]) -> State:
     return dataclasses.replace(state, current=tuple(_heads(state, held)), applied=tuple(item for item in state.order if item in held))
 
 
-def undo(state: State, done: State) -> t.Optional[t.Dict[str, str]]:
+def undo(state: State, done: State) -> dict[str, str] | None:
     """The `to` that leads from `done` back to `state`, or None where one `to` cannot say it."""
     before, now = set(state.applied), set(done.applied)
     if before == now:
@@ -149,12 +154,12 @@ def undo(state: State, done: State) -> t.Optional[t.Dict[str, str]]:
     return None
 
 
-def _heads(state: State, held: t.Set[str]) -> t.List[str]:
+def _heads(state: State, held: set[str]) -> list[str]:
     built_upon = {parent for item in held for parent in state.parents.get(item, ())}
     return [item for item in state.order if item in held and item not in built_upon]
 
 
-def _check_exists(state: State, to: t.Optional[str]) -> None:
+def _check_exists(state: State, to: str | None) -> None:
     if to and to != BASE and to not in state.order:
         raise InvalidInput(
             "There is no migration %s in this artifact or in the database" % to,
@@ -163,8 +168,9 @@ def _check_exists(state: State, to: t.Optional[str]) -> None:
         )
 
 
-def _check_not_older(state: State, to: t.Optional[str]) -> None:
-    newer = [item for item in state.applied if item in state.known and item in state.descendants(to)] if to else []
+def _check_not_older(state: State, to: str | None) -> None:
+    later = state.descendants(to) if to else frozenset()
+    newer = [item for item in state.applied if item in state.known and item in later]
     if newer:
         raise Refused(
             "Migrating to %s would be a way back" % to,
@@ -173,7 +179,7 @@ def _check_not_older(state: State, to: t.Optional[str]) -> None:
         )
 
 
-def _reason_not_needed(state: State, to: t.Optional[str]) -> str:
+def _reason_not_needed(state: State, to: str | None) -> str:
     reason = "no migration needed: %s applied, the database is at %s" % ("%s is" % to if to and to != BASE else "all of this artifact are", _at(state))
     if state.unknown:
         reason += ", which is ahead of this artifact (it does not know %s)" % _list(state.unknown)

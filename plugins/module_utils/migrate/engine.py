@@ -22,10 +22,10 @@ class Engine(t.Protocol):
     def survey(self) -> State:
         """What artifact and database hold. Changes nothing; raises InvalidInput for an artifact that cannot be read, Refused for a database."""
 
-    def recorded(self) -> t.Optional[t.Dict[str, t.List[str]]]:
+    def recorded(self) -> dict[str, list[str]] | None:
         """`{current, applied}` of the database without the artifact, None if this engine cannot tell."""
 
-    def up(self, ids: t.Sequence[str], to: t.Optional[str], lock: Lock) -> None:
+    def up(self, ids: t.Sequence[str], to: str | None, lock: Lock) -> None:
         """Apply `ids`, which lead to `to` (None: the newest). Raises StepFailed, or SqlFailed with `busy` when trying again can help."""
 
     def down(self, ids: t.Sequence[str], to: str, lock: Lock) -> None:

@@ -13,7 +13,7 @@ import urllib.parse
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, SurefootError
 
-ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = dict(
+ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = dict(
     engine=dict(type="str", required=True, choices=["sql", "alembic"]),
     path=dict(type="path", required=True),
     directory=dict(type="str", default="migrations"),
@@ -47,15 +47,15 @@ class Settings:
     path: str
     directory: str
     url: str
-    to: t.Optional[str]
+    to: str | None
     state: str
-    python: t.Optional[str]
+    python: str | None
     config: str
     environment: t.Mapping[str, str]
     lock_wait: int
     lock_timeout: int
-    statement_timeout: t.Optional[int]
-    secrets: t.Tuple[str, ...]
+    statement_timeout: int | None
+    secrets: tuple[str, ...]
 
 
 def settings(params: t.Mapping[str, t.Any]) -> Settings:
@@ -112,7 +112,7 @@ def redacted(error: SurefootError, secrets: t.Iterable[str]) -> SurefootError:
     return type(error)(clean(error.message), seen=clean(error.seen), todo=clean(error.todo))
 
 
-def _python(params: t.Mapping[str, t.Any]) -> t.Optional[str]:
+def _python(params: t.Mapping[str, t.Any]) -> str | None:
     if params["engine"] != "alembic":
         return None
     if bool(params["virtualenv"]) == bool(params["python"]):
@@ -127,7 +127,7 @@ def _inside(option: str, value: str) -> str:
     return value
 
 
-def _secrets(url: str, environment: t.Mapping[str, str]) -> t.Tuple[str, ...]:
+def _secrets(url: str, environment: t.Mapping[str, str]) -> tuple[str, ...]:
     found = {url} | {value for value in environment.values() if len(value) >= SECRET_LENGTH}
     match = re.match(r"[^:]+://[^:/@]*:(?P<password>.*)@", url)
     if match and match.group("password"):

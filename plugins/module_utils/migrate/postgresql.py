@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import typing as t
 
 from ansible.module_utils.basic import missing_required_lib
@@ -73,7 +74,7 @@ class PostgreSQLConnection:
     def __init__(self, raw: t.Any, driver: t.Any) -> None:
         self._raw = raw
         self._driver = driver
-        self._ledger: t.Optional[str] = None
+        self._ledger: str | None = None
 
     @property
     def ledger(self) -> str:
@@ -85,7 +86,7 @@ class PostgreSQLConnection:
             self._ledger = "%s.surefoot_migrations" % schema
         return self._ledger
 
-    def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> t.Optional[t.List[Row]]:
+    def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[Row] | None:
         with contextlib.closing(self._raw.cursor()) as cursor:
             try:
                 # None rather than no parameters: a percent sign in a migration is not a placeholder.
@@ -108,7 +109,7 @@ class PostgreSQLConnection:
     def has_ledger(self) -> bool:
         return bool(self.rows("SELECT 1 WHERE to_regclass(%s) IS NOT NULL", [self.ledger]))
 
-    def invalid_indexes(self) -> t.List[str]:
+    def invalid_indexes(self) -> list[str]:
         found = self.rows("SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE NOT i.indisvalid ORDER BY 1")
         return [str(row[0]) for row in found or []]
 
@@ -123,11 +124,11 @@ class PostgreSQLConnection:
 class AdvisoryLock:
     """See database.Lock. Polled from an idle session: one that waits inside the server would block CREATE INDEX CONCURRENTLY for ever."""
 
-    descriptors: t.Tuple[int, ...] = ()
+    descriptors: tuple[int, ...] = ()
 
     def __init__(self, database: PostgreSQL) -> None:
         self._database = database
-        self._connection: t.Optional[PostgreSQLConnection] = None
+        self._connection: PostgreSQLConnection | None = None
         self._held = False
 
     def acquire(self) -> bool:
@@ -163,7 +164,7 @@ class AdvisoryLock:
         self._connection = None
         self._held = False
 
-    def _left_over(self) -> t.List[str]:
+    def _left_over(self) -> list[str]:
         found = self._ask(
             "SELECT pid, application_name, host(client_addr), backend_start FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE %s",
@@ -171,23 +172,23 @@ class AdvisoryLock:
         )
         return [_session(*row) for row in found]
 
-    def _ask(self, sql: str, parameters: t.Sequence[t.Any]) -> t.List[Row]:
-        return t.cast(PostgreSQLConnection, self._connection).rows(sql, parameters) or []
+    def _ask(self, sql: str, parameters: t.Sequence[t.Any]) -> list[Row]:
+        return t.cast("PostgreSQLConnection", self._connection).rows(sql, parameters) or []
 
 
-def limits(settings: Settings) -> t.Tuple[int, int]:
+def limits(settings: Settings) -> tuple[int, int]:
     """`lock_timeout` and `statement_timeout` as PostgreSQL counts them: milliseconds, 0 for none."""
     return settings.lock_timeout, settings.statement_timeout or 0
 
 
-def libpq_environment(settings: Settings, purpose: str) -> t.Dict[str, str]:
+def libpq_environment(settings: Settings, purpose: str) -> dict[str, str]:
     """Environment that puts names and time limits on the sessions of any tool that uses libpq."""
     options = "-c lock_timeout=%d -c statement_timeout=%d" % limits(settings)
     given = settings.environment.get("PGOPTIONS", "")
     return dict(PGAPPNAME=session_name(purpose), PGOPTIONS=("%s %s" % (given, options)).strip())
 
 
-def _session(pid: int, name: str, address: t.Optional[str], since: t.Any) -> str:
+def _session(pid: int, name: str, address: str | None, since: t.Any) -> str:
     return "pid %s, %s, from %s, connected since %s" % (pid, name or "unnamed", address or "the local socket", since.strftime("%Y-%m-%d %H:%M:%S"))
 
 
@@ -205,15 +206,7 @@ def _failed(error: t.Any, sql: str) -> SqlFailed:
 
 
 def _driver() -> t.Any:
-    try:
-        import psycopg
-
-        return psycopg
-    except ImportError:
-        pass
-    try:
-        import psycopg2
-
-        return psycopg2
-    except ImportError:
-        raise Refused(missing_required_lib("psycopg or psycopg2", reason="to reach a PostgreSQL database").rstrip(".")) from None
+    for name in ("psycopg", "psycopg2"):
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name)
+    raise Refused(missing_required_lib("psycopg or psycopg2", reason="to reach a PostgreSQL database").rstrip("."))

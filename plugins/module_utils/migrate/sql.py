@@ -40,8 +40,8 @@ class Migration(t.NamedTuple):
     id: str
     name: str
     up: str
-    down: t.Optional[str]
-    verify: t.Optional[str]
+    down: str | None
+    verify: str | None
     checksum: str
 
 
@@ -51,7 +51,7 @@ class Entry(t.NamedTuple):
     id: str
     name: str
     checksum: str
-    down: t.Optional[str]
+    down: str | None
 
 
 class SqlEngine:
@@ -60,18 +60,18 @@ class SqlEngine:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._folder = os.path.join(settings.path, settings.directory)
         self._database = database
-        self._files: t.Dict[str, Migration] = {}
-        self._ledger: t.Dict[str, Entry] = {}
+        self._files: dict[str, Migration] = {}
+        self._ledger: dict[str, Entry] = {}
 
     def survey(self) -> State:
         self._files = {migration.id: migration for migration in read_folder(self._folder, self._database.dialect)}
         self._ledger = {entry.id: entry for entry in self._read_ledger()}
         return state(self._files, self._ledger)
 
-    def recorded(self) -> t.Dict[str, t.List[str]]:
+    def recorded(self) -> dict[str, list[str]]:
         return state({}, {entry.id: entry for entry in self._read_ledger()}).recorded()
 
-    def up(self, ids: t.Sequence[str], to: t.Optional[str], lock: Lock) -> None:
+    def up(self, ids: t.Sequence[str], to: str | None, lock: Lock) -> None:
         for item in ids:
             migration = self._files[item]
             with self._database.connect(TOOL) as connection:
@@ -83,18 +83,18 @@ class SqlEngine:
             with self._database.connect(TOOL) as connection:
                 _take_back(connection, entry, text or "")
 
-    def _read_ledger(self) -> t.List[Entry]:
+    def _read_ledger(self) -> list[Entry]:
         if not self._database.exists():
             return []
         with self._database.connect(SURVEY) as connection:
             if not connection.has_ledger():
                 return []
-            return [Entry(*row) for row in connection.rows("SELECT id, name, checksum, down_sql FROM %s" % connection.ledger) or []]
+            return [Entry(*row) for row in connection.rows("SELECT id, name, checksum, down_sql FROM %s" % connection.ledger) or []]  # noqa: S608 - our own name
 
 
-def read_folder(folder: str, dialect: str) -> t.List[Migration]:
+def read_folder(folder: str, dialect: str) -> list[Migration]:
     """The migrations in `folder`, oldest first. Raises InvalidInput for anything that is not plainly a migration."""
-    texts: t.Dict[str, t.Dict[str, str]] = {}
+    texts: dict[str, dict[str, str]] = {}
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".sql"))
     except OSError as error:
@@ -134,7 +134,7 @@ def state(files: t.Mapping[str, Migration], ledger: t.Mapping[str, Entry]) -> St
     )
 
 
-def way_down(migration: t.Optional[Migration], entry: t.Optional[Entry]) -> t.Optional[str]:
+def way_down(migration: Migration | None, entry: Entry | None) -> str | None:
     """The SQL that takes a migration back: what the artifact says, unless it lacks the migration or has another one under that id."""
     if migration and (entry is None or entry.checksum == migration.checksum):
         return migration.down
@@ -161,7 +161,7 @@ def _read(folder: str, name: str, dialect: str) -> str:
 
 def _migration(label: str, found: t.Mapping[str, str], dialect: str) -> Migration:
     if "up" not in found:
-        raise InvalidInput("The migration %s has no way up" % label, seen="%s.%s.sql" % (label, sorted(found)[0]), todo="add %s.up.sql" % label)
+        raise InvalidInput("The migration %s has no way up" % label, seen="%s.%s.sql" % (label, min(found)), todo="add %s.up.sql" % label)
     said = {kind: text for kind, text in found.items() if sql_text.says_something(text, dialect)}
     identity, _underscore, name = label.partition("_")
     return Migration(identity, name, found["up"], said.get("down"), said.get("verify"), sql_text.checksum(found["up"], dialect))
@@ -194,7 +194,7 @@ def _apply(connection: Connection, migration: Migration, dialect: str) -> None:
         )
         marks = ", ".join([connection.mark] * len(values))
         columns = "id, name, checksum, applied_at, applied_by, duration_ms, down_sql"
-        connection.rows("INSERT INTO %s (%s) VALUES (%s)" % (ledger, columns, marks), values)
+        connection.rows("INSERT INTO %s (%s) VALUES (%s)" % (ledger, columns, marks), values)  # noqa: S608 - our own names
         connection.rows("COMMIT")
     except SqlFailed as error:
         raise _failed(error, label, in_transaction) from None
@@ -210,7 +210,7 @@ def _take_back(connection: Connection, entry: Entry, text: str) -> None:
     if not in_transaction:
         _run(connection, label, connection.begin)
     try:
-        connection.rows("DELETE FROM %s WHERE id = %s" % (ledger, connection.mark), [entry.id])
+        connection.rows("DELETE FROM %s WHERE id = %s" % (ledger, connection.mark), [entry.id])  # noqa: S608 - our own names
         connection.rows("COMMIT")
     except SqlFailed as error:
         raise _failed(error, label, in_transaction) from None
@@ -237,7 +237,7 @@ def _verify(connection: Connection, label: str, text: str, dialect: str, in_tran
             )
 
 
-def _check_indexes(connection: Connection, label: str, names: t.FrozenSet[str]) -> None:
+def _check_indexes(connection: Connection, label: str, names: frozenset[str]) -> None:
     broken = [index for index in connection.invalid_indexes() if index in names]
     if broken:
         raise StepFailed(
@@ -262,7 +262,7 @@ def _left(in_transaction: bool) -> str:
     return " and was rolled back" if in_transaction else ", outside of a transaction"
 
 
-def _answer(rows: t.Optional[t.List[t.Tuple[t.Any, ...]]]) -> str:
+def _answer(rows: list[tuple[t.Any, ...]] | None) -> str:
     if rows is None:
         return "nothing, because it is not a query"
     return repr(rows[0][0]) if rows else "no row"

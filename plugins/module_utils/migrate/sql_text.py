@@ -81,10 +81,10 @@ def says_something(text: str, dialect: str) -> bool:
     return any(token.kind != "semicolon" for token in tokens(text, dialect))
 
 
-def statements(text: str, dialect: str) -> t.List[Statement]:
+def statements(text: str, dialect: str) -> list[Statement]:
     """`text` cut at the semicolons that end a statement, not at those inside a trigger or a function body."""
-    found: t.List[Statement] = []
-    pending: t.List[Token] = []
+    found: list[Statement] = []
+    pending: list[Token] = []
     for token in tokens(text, dialect):
         if token.kind == "semicolon" and not pending:
             continue
@@ -106,7 +106,7 @@ def runs_in_transaction(text: str) -> bool:
     return not directives
 
 
-def transaction_control(text: str, dialect: str) -> t.Optional[Statement]:
+def transaction_control(text: str, dialect: str) -> Statement | None:
     """The first statement that would end or open a transaction of its own, or None."""
     for statement in statements(text, dialect):
         if statement.first_word in _TRANSACTION_WORDS or statement.text.lower().startswith("prepare transaction"):
@@ -114,30 +114,32 @@ def transaction_control(text: str, dialect: str) -> t.Optional[Statement]:
     return None
 
 
-def words(text: str, dialect: str) -> t.FrozenSet[str]:
+def words(text: str, dialect: str) -> frozenset[str]:
     """Every name and keyword in `text`: lower case where not quoted, and without the quotes where quoted."""
     return frozenset(
-        token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.text.lower() for token in tokens(text, dialect) if token.kind in ("quoted", "word")
+        token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.text.lower()
+        for token in tokens(text, dialect)
+        if token.kind in ("quoted", "word")
     )
 
 
-def _is_complete(text: str, pending: t.List[Token], dialect: str) -> bool:
+def _is_complete(text: str, pending: list[Token], dialect: str) -> bool:
     return sqlite3.complete_statement(text) if dialect == SQLITE else _depth_of_atomic_body(pending) == 0
 
 
-def _depth_of_atomic_body(pending: t.List[Token]) -> int:
+def _depth_of_atomic_body(pending: list[Token]) -> int:
     """How many C(BEGIN ATOMIC) or C(CASE) are still open in a PostgreSQL function written in SQL."""
     depth = 0
     for before, token in zip([None, *pending], pending):
         word = token.text.lower() if token.kind == "word" else ""
-        if word == "atomic" and before is not None and before.text.lower() == "begin" or word == "case" and depth:
+        if (word == "atomic" and before is not None and before.text.lower() == "begin") or (word == "case" and depth):
             depth += 1
         elif word == "end" and depth:
             depth -= 1
     return depth
 
 
-def _statement(text: str, pending: t.List[Token]) -> Statement:
+def _statement(text: str, pending: list[Token]) -> Statement:
     first, last = pending[0], pending[-1]
     return Statement(text[first.start : last.start + len(last.text)], text.count("\n", 0, first.start) + 1, first.text.lower())
 

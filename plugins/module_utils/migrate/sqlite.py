@@ -38,9 +38,11 @@ class SQLite:
     def connect(self, purpose: str) -> t.Iterator[SQLiteConnection]:
         # Mode rw rather than ro even to survey: after a kill, reading has to roll back the journal that was left.
         uri = "file:%s?mode=%s" % (urllib.parse.quote(self._path), "rwc" if purpose == TOOL else "rw")
+        # A reader holds nobody up and may be patient.
+        timeout = self._settings.lock_timeout / 1000 if purpose == TOOL else 5.0
         try:
             # Without isolation_level=None the driver would run DDL outside of any transaction.
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=self._settings.lock_timeout / 1000)
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
         except sqlite3.Error as error:
             raise Refused("The database cannot be opened", seen="%s: %s" % (self._path, error), todo="check the path and its permissions") from None
         with contextlib.closing(connection):
@@ -60,7 +62,7 @@ class SQLiteConnection:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> t.Optional[t.List[Row]]:
+    def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[Row] | None:
         try:
             cursor = self._connection.execute(sql, parameters)
             return None if cursor.description is None else cursor.fetchall()
@@ -78,7 +80,7 @@ class SQLiteConnection:
     def has_ledger(self) -> bool:
         return bool(self.rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", [self.ledger]))
 
-    def invalid_indexes(self) -> t.List[str]:
+    def invalid_indexes(self) -> list[str]:
         return []
 
 
@@ -87,10 +89,10 @@ class LockFile:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._descriptor: t.Optional[int] = None
+        self._descriptor: int | None = None
 
     @property
-    def descriptors(self) -> t.Tuple[int, ...]:
+    def descriptors(self) -> tuple[int, ...]:
         return () if self._descriptor is None else (self._descriptor,)
 
     def acquire(self) -> bool:

@@ -15,7 +15,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.migrate.engine im
 from ansible_collections.surefoot.release.plugins.module_utils.migrate.options import Settings, redact, redacted, settings
 
 
-def survey(params: t.Mapping[str, t.Any], run: Run) -> t.Dict[str, t.Any]:
+def survey(params: t.Mapping[str, t.Any], run: Run) -> dict[str, t.Any]:
     """`{engine, readable, reason, current, applied, pending, unknown, drift: [{id, reason}], reversible}`, plain JSON types.
 
     `params` follow ARGUMENT_SPEC, and `run` is AnsibleModule.run_command. `readable` is False with a `reason` if artifact or database could not
@@ -30,7 +30,7 @@ def survey(params: t.Mapping[str, t.Any], run: Run) -> t.Dict[str, t.Any]:
         return _answer(options, redact(str(error), options.secrets))
 
 
-def _survey(engine: Engine, options: Settings) -> t.Dict[str, t.Any]:
+def _survey(engine: Engine, options: Settings) -> dict[str, t.Any]:
     if not os.path.isdir(options.path):
         reason = "%s is not staged yet, so its migrations cannot be read" % os.path.basename(options.path)
         return dict(_answer(options, reason), **engine.recorded() or {})
@@ -46,10 +46,8 @@ def _survey(engine: Engine, options: Settings) -> t.Dict[str, t.Any]:
     )
 
 
-def _answer(options: Settings, problem: t.Optional[str]) -> t.Dict[str, t.Any]:
-    return dict(
-        engine=options.engine, readable=problem is None, reason=problem, current=[], applied=[], pending=[], unknown=[], drift=[], reversible=None
-    )
+def _answer(options: Settings, problem: str | None) -> dict[str, t.Any]:
+    return dict(engine=options.engine, readable=problem is None, reason=problem, current=[], applied=[], pending=[], unknown=[], drift=[], reversible=None)
 
 
 def _reason(state: State) -> str:

@@ -20,6 +20,12 @@ def perform(params: t.Mapping[str, t.Any], *, check_mode: bool, run: Run, warn: 
     """Bring the member to `state` and wait until that is what users see. Raises InvalidInput or Refused before anything was touched, StepFailed after."""
     if params["timeout"] <= 0 or params["interval"] <= 0 or params["settle"] < 0:
         raise InvalidInput("timeout and interval must be greater than 0, and settle not less")
+    if params["health_url"] and params["health_url"] == params["observe_url"] and 200 <= params["health_status"] < 300:
+        raise InvalidInput(
+            "health_url and observe_url are the same, so a drained member would never count as healthy",
+            seen=health.without_password(params["health_url"]),
+            todo="name a health_url that tells of the service itself, whether it is drained or not",
+        )
     member = open_member(params, run)
     seen = member.look()
     if params["backend"] == "none":

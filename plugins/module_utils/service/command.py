@@ -47,13 +47,14 @@ class Command:
             return Status("running", found, "process %d is alive" % pid)
         return Status("starting" if pid == self._stopped_pid else "stopped", None, "%s names process %d, which is gone" % (self._pid_file, pid))
 
-    def restart(self) -> None:
+    def restart(self, when_stopped: t.Callable[[], None]) -> None:
         """Stop, wait until the process is really gone, start."""
         seen = self.status()
         left_over = (self._pid() if self._pid_file else None) or 0
         if seen.running:
             self._call(self._stop, "stop")
             self._await_end(seen)
+        when_stopped()
         self._stopped_pid = left_over
         self._call(self._start, "start")
 

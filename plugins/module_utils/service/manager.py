@@ -36,8 +36,11 @@ class Manager(t.Protocol):
     def status(self) -> Status:
         """What the manager says now."""
 
-    def restart(self) -> None:
-        """Stop the service where it runs, and start it; answers as soon as the manager has started it. Raises StepFailed where that does not work."""
+    def restart(self, when_stopped: t.Callable[[], None]) -> None:
+        """Stop the service where it runs, and start it; answers as soon as the manager has started it. Raises StepFailed where that does not work.
+
+        `when_stopped` is called between the two, where there is a moment between them, and may raise so that nothing is started.
+        """
 
 
 def open_manager(params: t.Mapping[str, t.Any], run: Run) -> Manager:

@@ -13,7 +13,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Inv
 from ansible_collections.surefoot.release.plugins.module_utils.service.manager import open_manager
 from ansible_collections.surefoot.release.plugins.module_utils.service.process import home_of
 from ansible_collections.surefoot.release.plugins.module_utils.service.survey import Observation, asks_version, judge, observe
-from ansible_collections.surefoot.release.plugins.module_utils.service.watch import until_healthy, whereabouts
+from ansible_collections.surefoot.release.plugins.module_utils.service.watch import require_silence, until_healthy, whereabouts
 from ansible_collections.surefoot.release.plugins.module_utils.step import Step
 
 
@@ -37,7 +37,7 @@ def perform(params: t.Mapping[str, t.Any], *, check_mode: bool, run: Run) -> Ste
     stopped_at = time.monotonic()
     try:
         if needed:
-            manager.restart()
+            manager.restart(lambda: require_silence(params))
         healthy = until_healthy(manager, params, expected=seen.expected)
     except Refused as error:
         raise StepFailed(error.message, seen=error.seen, todo="%s; %s" % (error.todo, whereabouts(params))) from error

@@ -48,7 +48,7 @@ class Supervisor:
         phase = _PHASES.get(info["statename"], "stopped")
         return Status("starting" if phase == "running" and not found else phase, found, detail)
 
-    def restart(self) -> None:
+    def restart(self, when_stopped: t.Callable[[], None]) -> None:
         """Stop, wait until supervisord has collected the process, start; not waiting for startsecs."""
         self._tell("stopProcess", tolerate=_NOT_RUNNING)
         seen, stopped = poll(self.status, lambda seen: seen.phase == "stopped", timeout=self._stop_timeout, interval=0.05)
@@ -58,6 +58,7 @@ class Supervisor:
                 seen=seen.detail,
                 todo="compare stop_timeout with its stopwaitsecs; it was not started a second time",
             )
+        when_stopped()
         self._tell("startProcess", tolerate=_ALREADY_STARTED)
 
     def _tell(self, method: str, *, tolerate: int) -> None:

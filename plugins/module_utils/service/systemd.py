@@ -27,9 +27,11 @@ class Systemd:
         """What the manager says now."""
         return read_status(self._show())
 
-    def restart(self) -> None:
+    def restart(self, when_stopped: t.Callable[[], None]) -> None:
         """Stop and start in one job, so that systemd orders it among the units that depend on this one."""
         seen = self._show()
+        if seen.get("ActiveState") in ("inactive", "failed"):
+            when_stopped()
         if seen.get("ActiveState") == "failed" or seen.get("NRestarts", "0") != "0":
             # A unit that hit its start limit refuses to be started, and that must not stand in the way of a rollback.
             call(self._run, ["systemctl", "reset-failed", "--", self.service])

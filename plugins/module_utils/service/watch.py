@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 import typing as t
 
@@ -14,12 +15,16 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Ste
 from ansible_collections.surefoot.release.plugins.module_utils.service.manager import Manager, Status
 from ansible_collections.surefoot.release.plugins.module_utils.service.process import Process
 from ansible_collections.surefoot.release.plugins.module_utils.service.survey import ask_version, asks_version
+from ansible_collections.surefoot.release.plugins.module_utils.wait import poll
 
 # A manager may need a moment between a process that ended and its next try; a service that stays down longer is given up by it.
 _DOWN_SECONDS = 1.0
 # Who died before must outlive this before it is believed; so must a service that nobody can ask.
 _DOUBT_SECONDS = 1.5
 _PATIENCE = 2
+_GLANCE_SECONDS = 2.0
+# Less would cut the last answer short, and with it the evidence.
+_LAST_LOOK_SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +42,31 @@ def until_healthy(manager: Manager, params: t.Mapping[str, t.Any], *, expected: 
     watch = _Watch(manager, params, expected)
     deadline = time.monotonic() + params["health_timeout"]
     while True:
-        healthy = watch.look(max(deadline - time.monotonic(), 0.1))
+        healthy = watch.look(max(deadline - time.monotonic(), _LAST_LOOK_SECONDS))
         if healthy:
             return healthy
         left = deadline - time.monotonic()
         if left <= 0:
             raise StepFailed("%s was not healthy within %g s" % (params["service"], params["health_timeout"]), seen=watch.seen, todo=whereabouts(params))
         time.sleep(min(params["health_interval"], left))
+
+
+def require_silence(params: t.Mapping[str, t.Any]) -> None:
+    """Nobody may answer in the place of a service that is stopped. Workers that outlive it a little are waited for, until `stop_timeout`.
+
+    Otherwise what was left over from before could pass for the new process, which is still on its way to dying for want of the port.
+    """
+    url = params["health_url"]
+    if not url:
+        return
+    ask = functools.partial(health.ask, params, url, timeout=_GLANCE_SECONDS)
+    answer, silent = poll(ask, lambda answer: answer.status != params["health_status"], timeout=params["stop_timeout"], interval=0.05)
+    if not silent:
+        raise StepFailed(
+            "%s is stopped, and something else answers in its place" % params["service"],
+            seen=str(answer),
+            todo="find the process that listens there and end it; %s was not started; %s" % (params["service"], whereabouts(params)),
+        )
 
 
 def whereabouts(params: t.Mapping[str, t.Any]) -> str:
@@ -72,7 +95,7 @@ class _Watch:
         return ", ".join(self._words)
 
     def look(self, left: float) -> Healthy | None:
-        """One look, which takes no longer than the time `left`; None where the service is not healthy (yet)."""
+        """One look, each question in it not longer than the time `left`; None where the service is not healthy (yet)."""
         status = self._manager.status()
         self._words = [status.detail]
         self._require_life(status)
@@ -121,7 +144,7 @@ class _Watch:
                 return None
         if not asks_version(params):
             return ""
-        if answer and params["version_url"] in (None, params["health_url"]):
+        if answer and (params["version_url"] or answer.url) == answer.url:
             version = health.version_in(answer, key=params["version_key"], header=params["version_header"])
         else:
             answer, version = ask_version(params, timeout=timeout)

@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> t.NoReturn:
     except click.ClickException as error:
         error.show()
         code = Exit.ERROR
-    except Exception as error:  # noqa: BLE001 - the edge: one clear error instead of a traceback
+    except Exception as error:  # the edge: one clear error instead of a traceback
         if "--debug" in arguments:
             raise
         from surefoot.cli.failures import explain

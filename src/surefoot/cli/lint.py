@@ -19,7 +19,7 @@ from surefoot.exits import Exit
 def command(project_path: pathlib.Path, as_json: bool, features: tuple[str, ...]) -> Exit:
     """Check surefoot.yml and the features, all of them if none is named. Asks no host."""
     project = load(project_path)
-    findings = []
+    findings: list[dict[str, str | None]] = []
     for name in features or project.features():
         try:
             findings += [{"feature": name, "release": finding.release, "message": finding.message} for finding in project.lint(name)]

@@ -58,6 +58,9 @@ class Finding:
     seq: int | None
     message: str
 
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
 
 def canonical_payload(payload: t.Mapping[str, t.Any]) -> str:
     """The one way in which `payload` is written. Raises InvalidInput for what is not JSON and for more than 1 MiB of it."""

@@ -33,8 +33,6 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
     ("P0001", "The ledger only ever grows by the entry that follows its last one", "run surefoot history --check"),
     ("53", f"The database server of the ledger has no room left: {_KEPT}", f"make room there, {AGAIN}"),
     ("55P03", f"Another process holds the ledger: {_KEPT}", f"wait for it, {AGAIN}"),
-    ("28", "The database server of the ledger does not let this user in", "check user and password"),
-    ("3D", "The database of the ledger is not there", "create it, or check the ledger's URL in surefoot.yml"),
     ("42501", "The database user may not do this with the ledger", "grant it SELECT and INSERT, and CREATE for the first use"),
 )
 
@@ -47,5 +45,5 @@ def explained(error: DBAPIError, where: str) -> LedgerError:
         if code.startswith(beginning):
             return LedgerError(f"{message} ({where})", seen=seen, todo=todo)
     if not code and where.startswith("postgresql"):
-        return LedgerError(f"The database server of the ledger cannot be reached ({where})", seen=seen, todo=f"see that it runs, {AGAIN}")
+        return LedgerError(f"The ledger's database cannot be connected to ({where})", seen=seen, todo=f"see that it runs and lets this user in, {AGAIN}")
     return LedgerError(f"The ledger cannot be used ({where})", seen=seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pathlib
@@ -11,10 +12,11 @@ import typing as t
 import zipfile
 
 import pytest
-from ansible_collections.surefoot.release.plugins.module_utils.artifact.archive import Limits, unpack
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, StepFailed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.surefoot.release.plugins.module_utils.artifact.archive import Limits, unpack
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, StepFailed
 
 Member = tuple[str, dict[str, t.Any], bytes]
 
@@ -152,7 +154,7 @@ GOOD = (member("app.py", b"print()" * 1000), member("bin/run", b"#!/bin/sh\n", m
 def test_an_archive_cut_short_anywhere_is_refused(tree: pathlib.Path, compression: str) -> None:
     whole = tar(*GOOD, compression=compression)
     padding = 10240 - 2 * 512 if not compression else 0  # a plain tar may lose some of the zeros at its end
-    for number, length in enumerate({*range(0, len(whole) - padding, max(1, len(whole) // 60)), len(whole) - padding - 1} - {0} if compression else [512, 4096, 8192]):
+    for number, length in enumerate([*range(1, len(whole) - padding, max(1, len(whole) // 60)), len(whole) - padding - 1]):
         into = tree / str(number)
         into.mkdir()
         with pytest.raises(InvalidInput):
@@ -178,9 +180,17 @@ def test_what_is_no_archive_is_refused(tree: pathlib.Path, content: bytes) -> No
         unpack(io.BytesIO(content), str(tree))
 
 
+def test_a_zip_with_an_impossible_date_is_refused(tree: pathlib.Path) -> None:
+    whole = bytearray(zipped(("x", b"1", 0o644)))
+    date = whole.rindex(b"PK\x01\x02") + 14
+    whole[date : date + 2] = b"\0\0"
+    with pytest.raises(InvalidInput, match="damaged"):
+        unpack(io.BytesIO(whole), str(tree))
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), compression=st.sampled_from(["", "gz", "zip"]))
-def test_damage_anywhere_never_ends_in_another_error_and_never_reaches_outside(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, compression: str) -> None:
+def test_damage_anywhere_is_told_as_damage_and_reaches_nothing(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, compression: str) -> None:
     top = tmp_path_factory.mktemp("fuzz")
     tree = top / "a" / "tree"
     tree.mkdir(parents=True)
@@ -188,10 +198,8 @@ def test_damage_anywhere_never_ends_in_another_error_and_never_reaches_outside(t
     whole = bytearray(zipped(("app.py", b"print()", 0o644), ("bin/run", b"#!", 0o755)) if compression == "zip" else tar(*members, compression=compression))
     for _ in range(data.draw(st.integers(1, 6))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(InvalidInput, StepFailed):
         unpack(io.BytesIO(whole), str(tree), Limits(size=1_000_000))
-    except (InvalidInput, StepFailed) as error:
-        assert str(error)
     assert {path.name for path in top.iterdir()} == {"a"}
     assert {path.name for path in (top / "a").iterdir()} == {"tree"}
 
@@ -216,15 +224,16 @@ def test_a_good_tar_is_unpacked_with_sane_modes(tree: pathlib.Path, compression:
     assert stat.S_IMODE((tree / "app").stat().st_mode) == 0o755
     assert (tree / "app/world.py").stat().st_uid == os.geteuid()
     assert (tree / "app/world.py").stat().st_mtime == 1700000000
-    assert os.readlink(tree / "app/latest") == "world.py"
-    assert os.readlink(tree / "app/dangling") == "later/made"
+    assert (tree / "app/latest").readlink() == pathlib.Path("world.py")
+    assert (tree / "app/dangling").readlink() == pathlib.Path("later/made")
     assert (tree / "app/copy").samefile(tree / "app/world.py")
-    assert os.path.exists(os.path.join(os.fsencode(tree), "ünï".encode(), b"\xff"))
+    assert (tree / "ünï/\udcff").exists()
 
 
 def test_a_good_zip_is_unpacked_and_the_umask_counts(tree: pathlib.Path) -> None:
     os.umask(0o027)
-    unpack(io.BytesIO(zipped(("app/", b"", 0o755), ("app/run", b"x", stat.S_IFREG | 0o755), ("plain", b"y", 0), ("link", b"app/run", stat.S_IFLNK | 0o777))), str(tree))
+    members = [("app/", b"", 0o755), ("app/run", b"x", stat.S_IFREG | 0o755), ("plain", b"y", 0), ("link", b"app/run", stat.S_IFLNK | 0o777)]
+    unpack(io.BytesIO(zipped(*members)), str(tree))
     assert stat.S_IMODE((tree / "app/run").stat().st_mode) == 0o750
     assert stat.S_IMODE((tree / "plain").stat().st_mode) == 0o640
     assert (tree / "link").read_text() == "x"

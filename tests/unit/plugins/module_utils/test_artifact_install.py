@@ -11,7 +11,8 @@ import threading
 import typing as t
 
 import pytest
-from _artifacts import artifact, found, install, sha256, snapshot
+from _artifacts import artifact, found, install, names, sha256, snapshot
+
 from ansible_collections.surefoot.release.plugins.module_utils.artifact import install as step
 from ansible_collections.surefoot.release.plugins.module_utils.artifact import staging
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.store import Layout
@@ -43,7 +44,7 @@ def test_staged_is_complete_but_not_live(app: pathlib.Path, release: Release) ->
     assert (app / "releases/1.0.0/latest").read_text().startswith("print")
     assert (done.needed, done.undo, done.reversible) == (True, None, True)
     assert done.reason == "staging needed: 1.0.0 is not on this host yet"
-    assert sorted(os.listdir(app / ".surefoot")) == ["artifacts", "lock"]
+    assert names(app / ".surefoot") == ["artifacts", "lock"]
 
 
 def test_activating_switches_a_relative_link_and_says_the_way_back(app: pathlib.Path, release: Release) -> None:
@@ -52,7 +53,7 @@ def test_activating_switches_a_relative_link_and_says_the_way_back(app: pathlib.
     release("2.0.0", state="staged")
     assert found(app) == ("1.0.0", ["1.0.0", "2.0.0"])
     second = install(app, "2.0.0")
-    assert os.readlink(app / "current") == "releases/2.0.0"
+    assert (app / "current").readlink() == pathlib.Path("releases/2.0.0")
     assert second.reason == "activation needed: 2.0.0 is staged, 1.0.0 is live"
     assert (second.undo, second.reversible) == ({"version": "1.0.0"}, True)
     back = install(app, **second.undo)
@@ -103,8 +104,8 @@ def test_only_what_is_missing_is_asked_for(app: pathlib.Path, release: Release) 
 def test_a_wrong_checksum_installs_nothing(app: pathlib.Path, release: Release) -> None:
     with pytest.raises(InvalidInput, match="does not have the checksum"):
         release("1.0.0", sha256="0" * 64)
-    assert sorted(os.listdir(app)) == [".surefoot"]
-    assert os.listdir(app / ".surefoot") == ["lock"]
+    assert names(app) == [".surefoot"]
+    assert names(app / ".surefoot") == ["lock"]
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -166,7 +167,7 @@ def test_the_live_release_is_never_pruned_and_file_times_decide_nothing(app: pat
     os.utime(app / "releases/4.0.0", (1, 1))
     release("5.0.0", state="staged", keep=1)
     assert found(app) == ("1.0.0", ["1.0.0", "4.0.0", "5.0.0"])
-    assert sorted(os.listdir(app / "releases")) == ["1.0.0", "4.0.0", "5.0.0"]
+    assert names(app / "releases") == ["1.0.0", "4.0.0", "5.0.0"]
 
 
 def test_unverified_releases_push_no_verified_one_out(app: pathlib.Path, release: Release) -> None:
@@ -194,8 +195,8 @@ def test_failing_to_prune_is_a_warning_and_is_tried_again(app: pathlib.Path, rel
     assert len(warnings) == 2
     assert "1.0.0 could not be removed" in warnings[0]
     release("6.0.0", keep=1)
-    assert sorted(os.listdir(app / "releases")) == ["4.0.0", "5.0.0", "6.0.0"]
-    assert sorted(os.listdir(app / ".surefoot")) == ["artifacts", "lock"]
+    assert names(app / "releases") == ["4.0.0", "5.0.0", "6.0.0"]
+    assert names(app / ".surefoot") == ["artifacts", "lock"]
 
 
 def test_shared_paths_outlive_releases(app: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -205,7 +206,7 @@ def test_shared_paths_outlive_releases(app: pathlib.Path, tmp_path: pathlib.Path
         packed = artifact(tmp_path, version, {"media/up/.gitkeep": b"", "conf/.env": b"example"})
         install(app, version, src="a", uploaded=str(packed), shared=["media/up/", "conf/.env", "var/log/"])
         (app / "current/media/up" / version).write_text("upload")
-    assert os.readlink(app / "releases/2.0.0/media/up") == "../../../shared/media/up"
+    assert (app / "releases/2.0.0/media/up").readlink() == pathlib.Path("../../../shared/media/up")
     assert {path.name for path in (app / "current/media/up").iterdir()} == {"1.0.0", "2.0.0"}
     assert (app / "current/conf/.env").read_text() == "KEY=1"
     assert (app / "shared/var/log").is_dir()
@@ -219,17 +220,20 @@ def test_a_missing_shared_file_is_refused_before_anything(app: pathlib.Path, rel
 
 
 def test_prepare_runs_at_the_final_path_with_its_environment(app: pathlib.Path, release: Release) -> None:
-    release("1.0.0", prepare=[["sh", "-c", "pwd > where; printf %s \"$TOKEN\" > token"], ["sh", "-c", "cat where > second"]], environment={"TOKEN": "s3same$HOME"})
+    prepare = [["sh", "-c", 'pwd > where; printf %s "$TOKEN" > token'], ["sh", "-c", "cat where > second"]]
+    release("1.0.0", prepare=prepare, environment={"TOKEN": "s3same$HOME"})
     assert (app / "current/second").read_text().strip() == str(app / "releases/1.0.0")
     assert (app / "current/token").read_text() == "s3same$HOME"
 
 
 def test_a_real_virtual_environment_works(app: pathlib.Path, release: Release) -> None:
-    release("1.0.0", prepare=[["python3", "-m", "venv", "--without-pip", ".venv"], [".venv/bin/python", "-c", "open('ran', 'w').write(__import__('sys').prefix)"]])
+    make = ["python3", "-m", "venv", "--without-pip", ".venv"]
+    use = [".venv/bin/python", "-c", "open('ran', 'w').write(__import__('sys').prefix)"]
+    release("1.0.0", prepare=[make, use])
     assert (app / "releases/1.0.0/ran").read_text() == str(app / "releases/1.0.0/.venv")
 
 
-@pytest.mark.parametrize("command", [["sh", "-c", "touch half; echo broken for s3same >&2; exit 3"], ["no-such-program-at-all"]])
+@pytest.mark.parametrize("command", [["sh", "-c", "touch half; echo broken for $TOKEN >&2; exit 3"], ["no-such-program-at-all"]])
 def test_a_failing_prepare_leaves_nothing_and_tells_no_secret(app: pathlib.Path, release: Release, command: list[str]) -> None:
     release("1.0.0")
     before = snapshot(app)
@@ -306,7 +310,7 @@ def test_a_failed_download_installs_nothing(app: pathlib.Path, url: str, path: s
     with pytest.raises(StepFailed, match="cannot be downloaded"):
         install(app, "1.0.0", src=f"{url}/{path}")
     assert found(app) == (None, [])
-    assert os.listdir(app / ".surefoot") == ["lock"]
+    assert names(app / ".surefoot") == ["lock"]
 
 
 def test_a_server_that_is_not_there(app: pathlib.Path) -> None:

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import ARGUMENT_SPEC, parse
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.store import Staged, prunable, survey
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
@@ -27,7 +28,10 @@ def test_versions_that_can_be_directory_names(version: str) -> None:
     assert parse({**params(), "version": version}).version == version
 
 
-@pytest.mark.parametrize("version", ["", ".", "..", "../1", "a/b", "/etc", "-rf", ".hidden", "1.0\n", "a b", "$(id)", "1;id", "ü", "1\0", "v" * 129, "{{ 1 }}", "<b>"])
+HOSTILE = ["", ".", "..", "../1", "a/b", "/etc", "-rf", ".hidden", "1.0\n", "a b", "$(id)", "1;id", "ü", "1\0", "v" * 129, "{{ 1 }}", "<b>"]
+
+
+@pytest.mark.parametrize("version", HOSTILE)
 def test_hostile_versions_are_refused(version: str) -> None:
     with pytest.raises(InvalidInput, match="version begins"):
         parse({**params(), "version": version})
@@ -66,7 +70,10 @@ def test_no_password_in_an_address() -> None:
     assert parse(params(src="dist/app.tar.gz")).url is None
 
 
-@pytest.mark.parametrize("given", [dict(prepare=[[]]), dict(prepare=[[""]]), dict(keep=-1), dict(environment="[1]"), dict(environment="{"), dict(environment={"A": [1]})])
+@pytest.mark.parametrize(
+    "given",
+    [dict(prepare=[[]]), dict(prepare=[[""]]), dict(keep=-1), dict(environment="[1]"), dict(environment="{"), dict(environment={"A": [1]})],
+)
 def test_other_bad_options(given: dict[str, t.Any]) -> None:
     with pytest.raises(InvalidInput):
         parse(params(**given))
@@ -151,10 +158,16 @@ def test_a_dangling_link_names_its_version_and_the_problem(tmp_path: pathlib.Pat
     assert "not there" in found["problem"]
 
 
-@pytest.mark.parametrize("make_current", [lambda path: path.mkdir(), lambda path: path.write_text(""), lambda path: path.symlink_to("/tmp"), lambda path: path.symlink_to("releases")])
-def test_a_current_that_is_no_release_is_a_problem(tmp_path: pathlib.Path, make_current: t.Callable[[pathlib.Path], None]) -> None:
+@pytest.mark.parametrize("kind", ["directory", "file", "link elsewhere", "link to all releases"])
+def test_a_current_that_is_no_release_is_a_problem(tmp_path: pathlib.Path, kind: str) -> None:
     (tmp_path / "releases").mkdir()
-    make_current(tmp_path / "current")
+    current = tmp_path / "current"
+    if kind == "directory":
+        current.mkdir()
+    elif kind == "file":
+        current.touch()
+    else:
+        current.symlink_to("/usr/bin" if kind == "link elsewhere" else "releases")
     found = survey({"path": str(tmp_path)})
     assert found["live"] is None
     assert found["problem"]

@@ -20,9 +20,9 @@ def cases() -> list[t.Any]:
 
 @pytest.mark.parametrize("case", cases())
 def test_plan(case: dict[str, t.Any]) -> None:
-    undoing = parse_release(case["undoing"]) if "undoing" in case else None
-    earlier = [parse_release(before) for before in case.get("earlier", ())]
-    plan = plan_release(parse_release(case["release"]), earlier, case["surveys"], case["hosts"], undoing)
+    undoing = parse_release(case["undoing"], "f") if "undoing" in case else None
+    earlier = [parse_release(before, "f") for before in case.get("earlier", ())]
+    plan = plan_release(parse_release(case["release"], "f"), earlier, case["surveys"], case["hosts"], undoing)
     assert {step.kind: {host.host: [host.needed, host.reason] for host in step.hosts} for step in plan.steps} == case["expect"]
     refused = [f"{refusal.host}: {refusal.message}" if refusal.host else refusal.message for refusal in plan.refusals]
     assert refused == case.get("refusals", [])

@@ -2,13 +2,12 @@
 
 import logging
 
+from bookshop.people import Person
 from openfeature import api
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import OpenFeatureError
-
-from bookshop.people import Person
 
 log = logging.getLogger(__name__)
 

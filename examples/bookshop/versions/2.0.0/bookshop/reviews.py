@@ -2,7 +2,6 @@
 
 import flask
 import sqlalchemy as sa
-
 from bookshop.catalogue import find_book
 from bookshop.features import is_on
 from bookshop.models import Review

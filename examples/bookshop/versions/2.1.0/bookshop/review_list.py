@@ -5,7 +5,6 @@ version cached have no slot, so reviews stay away from them until they are flush
 """
 
 import flask
-
 from bookshop.features import is_on
 from bookshop.people import current_person
 from bookshop.reviews import reviews_of

@@ -13,6 +13,7 @@ import tarfile
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.install import perform
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import ARGUMENT_SPEC
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.store import survey
@@ -56,6 +57,11 @@ def sha256(path: pathlib.Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def names(directory: pathlib.Path) -> list[str]:
+    """What is in a directory."""
+    return sorted(one.name for one in directory.iterdir())
+
+
 def snapshot(path: pathlib.Path, *, times: bool = False) -> dict[str, t.Any]:
     """Every file below `path` by name, with what it holds; records without their time, and the lock, which holds nothing, left out."""
     seen: dict[str, t.Any] = {}
@@ -64,7 +70,7 @@ def snapshot(path: pathlib.Path, *, times: bool = False) -> dict[str, t.Any]:
         if name == ".surefoot/lock" and not times:
             continue
         status = one.lstat()
-        content: t.Any = os.readlink(one) if one.is_symlink() else None if one.is_dir() else one.read_bytes()
+        content: t.Any = one.readlink() if one.is_symlink() else None if one.is_dir() else one.read_bytes()
         if one.parent.name == "artifacts" and not times:
             with contextlib.suppress(ValueError):
                 content = {key: value for key, value in json.loads(content).items() if key != "staged_at"}

@@ -1,0 +1,56 @@
+"""All probes of a project together, from before a release until its soak has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Declared, judge
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import Impact
+from surefoot.probe import Probe
+
+if t.TYPE_CHECKING:
+    from surefoot.models import ProbeSpec
+
+SAMPLES_BEFORE = 5
+"""How many answers a probe has before a release begins, to compare with."""
+
+
+class Watch:
+    """A context in which every probe sends its traffic. Without probes nothing is measured, and the verdicts say so."""
+
+    def __init__(self, specs: t.Sequence[ProbeSpec]) -> None:
+        self._specs = specs
+        self._probes: list[Probe] = []
+        self._since = time.time()
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> t.Self:
+        self._probes = [self._stack.enter_context(Probe(spec.name, spec.http)) for spec in self._specs]
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stack.close()
+
+    def settle(self, cancelled: threading.Event) -> None:
+        """Wait until every probe knows what users felt before the release; from here on it is the release that they feel."""
+        patience = max((SAMPLES_BEFORE / spec.http.rate + spec.http.timeout for spec in self._specs), default=0.0)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and not cancelled.wait(0.02) and any(len(probe.samples()) < SAMPLES_BEFORE for probe in self._probes):
+            pass
+        self._since = time.time()
+
+    def judge(self, impact: Impact) -> tuple[dict[str, t.Any], ...]:
+        """Stop, and say of each probe whether what it measured is what the release had declared: `{probe, verdict, reasons, requests, failed, …}`."""
+        declared = Declared(downtime=impact.downtime, errors=impact.errors, slower=impact.slower)
+        for probe in self._probes:
+            probe.stop()
+        return tuple(self._judge(probe, declared) for probe in self._probes)
+
+    def _judge(self, probe: Probe, declared: Declared) -> dict[str, t.Any]:
+        measured = probe.measured(self._since)
+        judgement = judge(declared, measured)
+        told = {key: getattr(measured, key) for key in ("requests", "failed", "error_rate", "downtime", "p50", "p95", "slower")}
+        return {"probe": probe.name, "verdict": judgement.verdict, "reasons": list(judgement.reasons), **told}

@@ -1,0 +1,321 @@
+"""The restart step and pool membership against real processes, a real supervisord and a real HAProxy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import textwrap
+import threading
+import time
+import typing as t
+
+import pytest
+from _restart import BIN, App, a_supervisord, an_app, await_true, free_port, listening, run, with_defaults
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
+from ansible_collections.surefoot.release.plugins.module_utils.pool import move
+from ansible_collections.surefoot.release.plugins.module_utils.pool import options as pool_options
+from ansible_collections.surefoot.release.plugins.module_utils.pool.survey import survey as survey_pool
+from ansible_collections.surefoot.release.plugins.module_utils.service import options, restart
+from ansible_collections.surefoot.release.plugins.module_utils.service.survey import survey
+from ansible_collections.surefoot.release.plugins.module_utils.step import Step
+from helpers import run_module, run_playbook
+
+
+@pytest.fixture
+def app(tmp_path: pathlib.Path) -> t.Iterator[App]:
+    with an_app(tmp_path / "shop") as app:
+        yield app
+
+
+def perform(given: dict[str, t.Any], *, check_mode: bool = False) -> Step:
+    return restart.perform(with_defaults(options.ARGUMENT_SPEC, given), check_mode=check_mode, run=run)
+
+
+def pid_of(given: dict[str, t.Any]) -> int | None:
+    return t.cast("int | None", survey(with_defaults(options.ARGUMENT_SPEC, given), run)["pid"])
+
+
+def test_stale_is_restarted_once(app: App) -> None:
+    first = perform(app.options())
+    assert (first.needed, first.before["running"], first.after["version"]) == (True, False, "1.0.0")
+    app.release("2.0.0")
+    app.activate("2.0.0")
+    step = perform(app.options(member_drained=True))
+    assert step.reason == "restart needed: shop runs 1.0.0, 2.0.0 is live"
+    assert (step.before["version"], step.after["version"], step.undo) == ("1.0.0", "2.0.0", {})
+    assert step.impact["unavailable_ms"] > 0
+    assert step.impact["drained"] is True
+    pid = pid_of(app.options())
+    again = perform(app.options())
+    assert (again.needed, again.reason) == (False, "no restart needed: shop runs 2.0.0, which is live")
+    assert again.before == again.after == step.after
+    assert (again.undo, again.impact["unavailable_ms"], pid_of(app.options())) == (None, 0, pid)
+
+
+@pytest.mark.parametrize("hours", [-1000, 1000])
+def test_clocks_do_not_matter_where_the_kernel_tells(app: App, hours: int) -> None:
+    perform(app.options())
+    app.release("2.0.0")
+    app.activate("2.0.0", since=time.time() + hours * 3600)
+    assert perform(app.options()).after["version"] == "2.0.0"
+    assert not perform(app.options()).needed
+
+
+def test_check_mode_touches_nothing(app: App) -> None:
+    planned = perform(app.options(), check_mode=True)
+    assert (planned.needed, planned.after, planned.impact["unavailable_ms"]) == (True, {"running": True, "version": "1.0.0", "started_at": None}, None)
+    assert not (app.root / "pid").exists()
+    perform(app.options())
+    pid = pid_of(app.options())
+    assert not perform(app.options(), check_mode=True).needed
+    after_install = perform(app.options(expect_version="2.0.0"), check_mode=True)
+    assert (after_install.needed, after_install.after["version"]) == (True, "2.0.0")
+    assert perform(app.options(force=True), check_mode=True).needed
+    assert pid_of(app.options()) == pid
+
+
+def test_wrong_version_answered(app: App) -> None:
+    app.release("2.0.0")
+    (app.root / "releases/2.0.0/VERSION").write_text("1.9.9")
+    app.activate("2.0.0")
+    with pytest.raises(StepFailed, match=r"shop answers version 1\.9\.9, expected is 2\.0\.0; found: .*answered 200.*; next: it is left drained"):
+        perform(app.options(member_drained=True))
+
+
+def test_process_that_dies_at_once(app: App) -> None:
+    perform(app.options())
+    app.release("2.0.0", "dies")
+    app.activate("2.0.0")
+    with pytest.raises(StepFailed, match=r"shop went down and stays down; found: .*is gone.*; next: it is still in its pool"):
+        perform(app.options(health_timeout=60, member_drained=False))
+
+
+@pytest.mark.parametrize(("behavior", "seen"), [("sick", "answered 500"), ("silent", "timed out")])
+def test_never_healthy_ends_at_the_deadline(app: App, behavior: str, seen: str) -> None:
+    app.release("2.0.0", behavior)
+    app.activate("2.0.0")
+    with pytest.raises(StepFailed, match=rf"shop was not healthy within 1 s; found: process [0-9]+ is alive, .*{seen}"):
+        perform(app.options(health_timeout=1))
+
+
+def test_service_nailed_to_a_release_is_found_out(app: App) -> None:
+    start = app.root / "start.py"
+    start.write_text(start.read_text().replace('"current"', '"releases/1.0.0"'))
+    app.release("2.0.0")
+    app.activate("2.0.0")
+    with pytest.raises(StepFailed, match=r"shop was restarted and still does not run 2\.0\.0; found: it runs in .*/releases/1\.0\.0"):
+        perform(app.options(version_key=None))
+
+
+def test_process_left_over_from_before_does_not_pass_for_the_new_one(app: App) -> None:
+    """Its pid file was lost, and it holds the port: a new process would die for want of it, but not before the old one has answered."""
+    perform(app.options())
+    old = int((app.root / "pid").read_text())
+    (app.root / "pid").unlink()
+    try:
+        with pytest.raises(StepFailed, match=r"shop is stopped, and something else answers in its place; found: .*answered 200.*shop was not started"):
+            perform(app.options(version_key=None, stop_timeout=0.2))
+        assert not (app.root / "pid").exists()
+    finally:
+        os.kill(old, signal.SIGKILL)
+
+
+def test_nothing_live_is_refused(app: App) -> None:
+    (app.root / "current").unlink()
+    with pytest.raises(Refused, match="Nothing is live below"):
+        perform(app.options())
+
+
+def test_supervisor(app: App) -> None:
+    with a_supervisord(app) as config:
+        given = app.options(manager="supervisor", commands=None, supervisor_config=str(config))
+        assert not perform(given).needed
+        app.release("2.0.0")
+        app.activate("2.0.0", since=time.time() + 86400)
+        step = perform(given)
+        assert (step.before["version"], step.after["version"]) == ("1.0.0", "2.0.0")
+        assert not perform(given).needed
+        subprocess.run([str(BIN / "supervisorctl"), "-c", str(config), "stop", "shop"], check=True, capture_output=True)
+        assert perform(given).after["running"]
+        with pytest.raises(Refused, match=r"supervisor knows no service store; found: supervisord says BAD_NAME"):
+            perform({**given, "service": "store"})
+        found = survey(with_defaults(options.ARGUMENT_SPEC, {**given, "service": "store"}), run)
+        assert (found["known"], found["running"]) == (False, False)
+        config.write_text(config.read_text().replace("secret-of-the-socket", "wrong-word"))
+        with pytest.raises(Refused, match="401 Unauthorized") as refused:
+            perform(given)
+        assert "wrong-word" not in str(refused.value)
+    with pytest.raises(Refused, match="supervisord does not answer at"):
+        perform(given)
+
+
+def test_supervisor_gives_up_on_a_process_that_dies_at_once(app: App) -> None:
+    with a_supervisord(app) as config:
+        given = app.options(manager="supervisor", commands=None, supervisor_config=str(config), health_timeout=60)
+        app.release("2.0.0", "dies")
+        app.activate("2.0.0")
+        with pytest.raises(StepFailed, match=r"again and again|stays down; found: supervisord says FATAL"):
+            perform(given)
+        app.release("2.0.1")
+        app.activate("2.0.1")
+        assert perform(given).after["version"] == "2.0.1"
+
+
+def test_supervisor_respawning_for_ever_is_not_healthy(app: App) -> None:
+    """Each process lives long enough for supervisord to be content with it, and dies of the first question."""
+    with a_supervisord(app, startsecs=0) as config:
+        given = app.options(manager="supervisor", commands=None, supervisor_config=str(config), health_timeout=60)
+        app.release("2.0.0", "dies after an answer")
+        app.activate("2.0.0")
+        with pytest.raises(StepFailed, match=r"shop dies and is started again and again; found: processes [0-9]+, [0-9]+, [0-9]+;"):
+            perform(given)
+
+
+def test_modules_run_for_real(app: App) -> None:
+    drain_file = app.root / "drain"
+    pool = {"backend": "file", "path": str(drain_file), "observe_url": app.url("/health"), "health_url": app.url("/live")}
+    assert run_module("restart", app.options(), check=True)["changed"]
+    assert not (app.root / "pid").exists()
+    started = run_module("restart", app.options(health_headers={"Authorization": "Bearer 12345678"}))
+    assert (started["changed"], started["step"]["after"]["version"]) == (True, "1.0.0"), started
+    assert "12345678" not in str(started)
+    assert not run_module("restart", app.options())["changed"]
+    drained = run_module("pool_member", {**pool, "state": "drained"})
+    assert (drained["changed"], drained["step"]["after"]) == (True, {"state": "drained"}), drained
+    assert run_module("pool_member", {**pool, "state": "in_pool"}, check=True)["changed"]
+    assert drain_file.exists()
+    assert run_module("pool_member", {**pool, "state": "in_pool"})["changed"]
+    failed = run_module("restart", app.options(health_timeout=0))
+    assert (failed["failed"], failed["error"]["kind"]) == (True, "InvalidInput")
+
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  vars: {vars}
+  tasks:
+    - ansible.builtin.import_role: {{name: surefoot.release.restart, tasks_from: drain}}
+    - ansible.builtin.file: {{src: "releases/{{{{ version }}}}", path: "{root}/current", state: link}}
+    - ansible.builtin.import_role: {{name: surefoot.release.restart}}
+    - ansible.builtin.import_role: {{name: surefoot.release.restart, tasks_from: restore}}
+"""
+
+
+def test_failed_restart_leaves_the_member_drained_and_the_next_run_puts_it_back(app: App) -> None:
+    drain_file = app.root / "drain"
+    variables = {f"restart_{name}": value for name, value in app.options(health_timeout=1).items() if name != "path"}
+    pool = {"backend": "file", "path": str(drain_file), "observe_url": app.url("/health"), "timeout": 5}
+    variables |= {f"restart_pool_{name}": value for name, value in pool.items()} | {"install_path": str(app.root)}
+    (app.root / "play.yml").write_text(PLAY.format(vars=variables, root=app.root))
+    app.release("2.0.0", "sick")
+    app.release("2.0.1")
+
+    def play(version: str) -> subprocess.CompletedProcess[str]:
+        return run_playbook("play.yml", "-e", f"version={version}", cwd=app.root, ANSIBLE_CONNECTION="local")
+
+    assert play("1.0.0").returncode == 0
+    assert app.get("/health")[0] == 200
+    failed = play("2.0.0")
+    assert failed.returncode == 2
+    assert "it is left drained, so no user is sent to it" in failed.stdout
+    assert drain_file.exists()
+    mended = play("2.0.1")
+    assert mended.returncode == 0, mended.stdout
+    assert not drain_file.exists()
+    assert app.get("/health")[0] == 200
+    pid = (app.root / "pid").read_text()
+    again = play("2.0.1")
+    assert "changed=2" in again.stdout.partition("RECAP")[2], "drained and put back, and nothing else"
+    assert (app.root / "pid").read_text() == pid
+
+
+HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
+
+
+@contextlib.contextmanager
+def a_haproxy(app: App) -> t.Iterator[tuple[list[str], int]]:
+    """HAProxy before the application: its two admin sockets, a path and an address, and the port of its front."""
+    front, admin = free_port(), free_port()
+    config = app.root / "haproxy.cfg"
+    config.write_text(
+        textwrap.dedent(
+            f"""
+            global
+                stats socket {app.root}/admin level admin
+                stats socket 127.0.0.1:{admin} level admin
+                stats socket {app.root}/reader level user
+            defaults
+                mode http
+                timeout connect 2s
+                timeout client 30s
+                timeout server 30s
+            listen shop
+                bind 127.0.0.1:{front}
+                option httpchk GET /live
+                default-server check inter 100ms fall 1 rise 1
+                server one 127.0.0.1:{app.port}
+                server two 127.0.0.1:{free_port()} disabled
+            """
+        )
+    )
+    daemon = subprocess.Popen([HAPROXY, "-f", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        await_true(lambda: listening(front))
+        yield [str(app.root / "admin"), f"127.0.0.1:{admin}"], front
+    finally:
+        daemon.terminate()
+        daemon.wait(20)
+
+
+@pytest.mark.skipif(not pathlib.Path(HAPROXY).exists(), reason="needs haproxy")
+def test_haproxy(app: App) -> None:
+    perform(app.options())
+    with a_haproxy(app) as (sockets, front):
+        through = App(app.root, front)
+        given = {"backend": "haproxy", "haproxy_sockets": sockets, "haproxy_backend": "shop", "haproxy_server": "one", "timeout": 5, "interval": 0.02}
+
+        def to(state: str, **changes: t.Any) -> Step:
+            params = with_defaults(pool_options.ARGUMENT_SPEC, {**given, "state": state, **changes})
+            return move.perform(params, check_mode=False, run=run, warn=lambda _: None)
+
+        def standing(**changes: t.Any) -> str:
+            return str(survey_pool(with_defaults(pool_options.ARGUMENT_SPEC, {**given, **changes}), run)["state"])
+
+        assert standing() == "in_pool"
+        slow = threading.Thread(target=through.get, args=("/slow",))
+        slow.start()
+        await_true(lambda: app.get("/open")[1]["connections"] == 1)
+        with pytest.raises(StepFailed, match=r"still had open requests after 0.3 s of draining; found: [12] open, shop/one"):
+            to("drained", timeout=0.3)
+        threading.Timer(0.3, (app.root / "go").touch).start()
+        assert to("drained").impact["open_requests"] == 0
+        slow.join()
+        assert through.get_status("/live") == 503
+
+        os.kill(int((app.root / "pid").read_text()), signal.SIGKILL)
+        await_true(lambda: "DOWN" in str(survey_pool(with_defaults(pool_options.ARGUMENT_SPEC, given), run)["reason"]))
+        with pytest.raises(Refused, match=r"its balancer does not find it healthy; found: .*DOWN.*left drained"):
+            to("in_pool", timeout=0.3)
+        assert standing() == "drained"
+        perform(app.options())
+        assert to("in_pool").after == {"state": "in_pool"}
+        assert through.get_status("/live") == 200
+        assert not to("in_pool").needed
+
+        assert standing(haproxy_server="two") == "drained"
+        assert "somebody else" in to("in_pool", haproxy_server="two").reason
+        assert not to("drained", haproxy_server="two").needed
+        with pytest.raises(Refused, match=r"knows no server shop/three; found: \['one', 'two'\]"):
+            to("drained", haproxy_server="three")
+        with pytest.raises(Refused, match="knows no backend store"):
+            to("drained", haproxy_backend="store")
+        assert standing(haproxy_server="three") == "unknown"
+        with pytest.raises((Refused, StepFailed), match=r"[Pp]ermission denied|level admin"):
+            to("drained", haproxy_sockets=[str(app.root / "reader")])
+    with pytest.raises(Refused, match="HAProxy does not answer at"):
+        to("drained")
