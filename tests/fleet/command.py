@@ -9,7 +9,7 @@ import sys
 import time
 import typing as t
 
-from tests.fleet import spec
+from tests.fleet import machine, spec, wheels
 from tests.fleet.errors import FleetError, NotPossible
 from tests.fleet.hosts import Fleet
 
@@ -59,13 +59,19 @@ def _parser() -> argparse.ArgumentParser:
     status = _add(commands, "status", _status, "show the hosts, their addresses and states")
     status.add_argument("--container", metavar="HOST", help="print only podman's name of this host")
 
+    download = _add(commands, "wheels", _wheels, "download the wheels that hosts install from; --volume DIR:/srv/wheels:ro gives them to the hosts")
+    download.add_argument("requirements", nargs="+", type=pathlib.Path, metavar="FILE", help="requirements files of what hosts install")
+
+    check = commands.add_parser("check", help="install what a fleet needs here; ends with 3 where there cannot be one")
+    check.set_defaults(act=_check)
+
     _add(commands, "down", _down, "remove the fleet and everything of it, whatever state it is in")
     return parser
 
 
 def _add(commands: t.Any, name: str, act: t.Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
     parser = t.cast("argparse.ArgumentParser", commands.add_parser(name, help=text, description=text.capitalize()))
-    parser.add_argument("--dir", type=pathlib.Path, required=True, help="the directory of the fleet: its keys and its inventory.yml")
+    parser.add_argument("--dir", type=pathlib.Path, required=True, help="the directory of the fleet: its keys and its inventory.yml" if name != "wheels" else "where the wheels go")
     parser.set_defaults(act=act)
     return parser
 
@@ -92,6 +98,15 @@ def _status(options: argparse.Namespace) -> None:
     print(f"{fleet.name}: {len(states)} hosts")
     for host, state in states.items():
         print(f"  {host.name:14} {host.address:15} {state:10} {fleet.name}-{host.name}")
+
+
+def _wheels(options: argparse.Namespace) -> None:
+    wheels.ensure(options.dir.absolute(), options.requirements, print)
+
+
+def _check(_: argparse.Namespace) -> None:
+    machine.require_root()
+    machine.require_commands(machine.NEEDED)
 
 
 def _down(options: argparse.Namespace) -> None:

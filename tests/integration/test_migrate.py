@@ -251,7 +251,6 @@ def test_through_ansible_without_secrets_and_with_whole_ids(tmp_path: pathlib.Pa
     again = run_module("migrate", args)
     assert done["step"]["after"] == predicted["step"]["after"] == {"current": ["0002"], "applied": ["0001", "0002"]}
     assert [result["changed"] for result in (predicted, done, again)] == [True, True, False]
-    assert again["diff"]["before"] == again["diff"]["after"]
 
     release(shop, {"0003_leak.up.sql": f"SELECT '{PASSWORD}'::int"})
     failed = run_module("migrate", args)
