@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
-from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, plan_release
+from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, has_staged, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import with_names
 
@@ -50,12 +50,15 @@ class ActionModule(ActionBase):
             "surefoot_plan": {
                 "planned": _planned(plan, hosts),
                 "rolling": [host for host in dict.fromkeys([*hosts["install"], *hosts["restart"]]) if plan.rolls(host)],
+                "unstaged": [
+                    host for host in dict.fromkeys([*hosts["install"], *hosts["migrate"]]) if not has_staged(surveys.get(host, {}), release.staged_version)
+                ],
                 "final": stage is release,
             },
             "surefoot_root": scope["root"],
             "surefoot_app": scope["app"],
         }
-        result.update(changed=False, ansible_facts=facts, plan=plan.as_mapping())
+        result.update(changed=False, facts=facts, plan=plan.as_mapping())
         return t.cast("dict[str, t.Any]", result)
 
 

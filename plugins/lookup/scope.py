@@ -23,9 +23,13 @@ options:
   release:
     description:
       - The name of the release.
-      - Left empty, the scope is that of the whole feature and only good for a survey.
+      - Needed unless O(whole_feature) is set.
     type: str
     default: ""
+  whole_feature:
+    description: Give the scope of all releases of the feature together, which is only good for a survey.
+    type: bool
+    default: false
   project:
     description: Path of the project file.
     type: path
@@ -57,23 +61,31 @@ _raw:
 import os
 import typing as t
 
+from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, SurefootError
-from ansible_collections.surefoot.release.plugins.plugin_utils.scope import scope_of, with_names
+from ansible_collections.surefoot.release.plugins.plugin_utils.scope import NOWHERE, scope_of, with_names
 
 
 class LookupModule(LookupBase):
     def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[t.Any]:
         self.set_options(var_options=variables, direct=kwargs)
+        if context.CLIARGS.get("syntax"):
+            # Whoever checks the syntax of a playbook, as linters do, has named neither an inventory nor a release.
+            return [
+                dict.fromkeys(("survey", "stage", "migrate", "roll", "flush_cache", "enable_feature"), NOWHERE) | {"batches": [1], "release": {}, "root": "."}
+            ]
         path = os.path.abspath(self.get_option("project"))
         root = os.path.dirname(path)
         inventory = self._inventory((variables or {}).get("groups") or {})
         try:
             project = self._load(path)
-            scopes = [scope_of(project, self._feature(term, root), self.get_option("release") or None, lambda name: self._hosts(inventory, name)) for term in terms]
+            features = [self._feature(term, root) for term in terms]
+            release = None if self.get_option("whole_feature") else self._named("release", self.get_option("release"))
+            scopes = [scope_of(project, feature, release, lambda name: self._hosts(inventory, name)) for feature in features]
         except SurefootError as error:
             raise AnsibleLookupError(str(error)) from error
         return [{**(self._resolved(scope) if self.get_option("resolve") else scope), "root": root} for scope in scopes]
@@ -82,9 +94,16 @@ class LookupModule(LookupBase):
         gates = self._templar.template(scope["release"]["verify"])
         return {**scope, "release": {**scope["release"], "verify": with_names(gates)}}
 
+    @staticmethod
+    def _named(what: str, name: str) -> str:
+        if not name:
+            raise InvalidInput(f"Which {what}?", todo=f"name it with -e {what}=NAME")
+        return name
+
     def _feature(self, term: t.Any, root: str) -> t.Any:
         if isinstance(term, t.Mapping):
             return term
+        self._named("feature", term)
         named = os.path.join(root, "features", f"{term}.yml")
         return self._load(named if os.path.sep not in str(term) and os.path.isfile(named) else os.path.join(root, str(term)))
 

@@ -51,19 +51,31 @@ def write(path: str, receipt: t.Mapping[str, t.Any]) -> None:
 
 
 def with_entry(
-    receipt: t.Mapping[str, t.Any] | None, identity: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any], live_version: str | None
+    receipt: t.Mapping[str, t.Any] | None, identity: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any], *, live: str | None, live_before: str | None
 ) -> dict[str, t.Any]:
-    """The receipt after `entry` (a release's feature, release, digest, outcome, at, run); the same again where the entry is already its last word."""
-    old = dict(receipt or {"receipt": FORMAT, "live_version": None, "verified_versions": [], "releases": []})
-    releases = list(old["releases"])
-    latest = next((known for known in reversed(releases) if (known["feature"], known["release"]) == (entry["feature"], entry["release"])), None)
-    told = {"digest", "outcome", "version"}
-    entry = dict(entry, version=live_version)
-    if latest is None or any(latest.get(key) != entry[key] for key in told):
-        releases.append(entry)
-    verified = list(old["verified_versions"])
-    if entry["outcome"] == "verified" and live_version and (not verified or verified[-1] != live_version):
-        verified = [version for version in verified if version != live_version] + [live_version]
-    if entry["outcome"] == "rolled_back":
-        verified = verified[: verified.index(live_version) + 1] if live_version in verified else verified
-    return dict(old, live_version=live_version, verified_versions=verified, releases=releases, **identity)
+    """The receipt after `entry` (a release's feature, release, digest, outcome, at, run); the same again where the entry is already its last word.
+
+    `live` and `live_before` are the live versions after and before the release. What was live before the very first receipt counts as verified: users
+    were served by it, and it is what a way back leads to.
+    """
+    first = [live_before] if live_before else []
+    old = dict(receipt or {"receipt": FORMAT, "live_version": None, "verified_versions": first, "releases": []})
+    entry = dict(entry, version=live)
+    latest = next((known for known in reversed(old["releases"]) if (known["feature"], known["release"]) == (entry["feature"], entry["release"])), None)
+    told = latest is not None and all(latest.get(key) == entry[key] for key in ("digest", "outcome", "version"))
+    return dict(
+        old,
+        live_version=live,
+        verified_versions=_verified(old["verified_versions"], entry["outcome"], live),
+        releases=old["releases"] if told else [*old["releases"], entry],
+        **identity,
+    )
+
+
+def _verified(versions: t.Sequence[str], outcome: str, live: str | None) -> list[str]:
+    """The verified versions in the order in which they went live; a way back takes off what lies above the version it led to."""
+    if live is None:
+        return list(versions)
+    if outcome == "verified":
+        return [*(version for version in versions if version != live), live]
+    return list(versions[: versions.index(live) + 1]) if live in versions else list(versions)

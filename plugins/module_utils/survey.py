@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 
@@ -34,11 +35,12 @@ ARGUMENT_SPEC: dict[str, t.Any] = dict(
     migrate=dict(type="dict"),
     flush_cache=dict(type="dict"),
     enable_feature=dict(type="dict"),
-    secrets=dict(type="dict", no_log=True),
+    secrets=dict(type="json", no_log=True),
 )
 """One option per kind of thing to look at, each with the options of the module of that name; what is left out is not looked at.
 
-Options that those modules keep secret stand under `secrets`, again by kind, since ansible masks values only by top-level option."""
+Options that those modules keep secret stand under `secrets`, again by kind. It is one JSON text: of a mapping, ansible would blank every value
+wherever it turns up, plain words among them."""
 
 
 def take(params: Params, run: t.Callable[..., t.Any]) -> dict[str, t.Any]:
@@ -59,13 +61,20 @@ def take(params: Params, run: t.Callable[..., t.Any]) -> dict[str, t.Any]:
     )
 
 
+def secret_values(params: Params) -> set[str]:
+    """The secrets among `params`, to be masked in whatever a module says."""
+    return {value for given in json.loads(params.get("secrets") or "{}").values() for value in given.values() if isinstance(value, str) and value}
+
+
 def _checked(kind: str, spec: t.Mapping[str, t.Any], params: Params) -> dict[str, t.Any]:
     exposed = sorted(key for key in params[kind] if spec.get(key, {}).get("no_log"))
     if exposed:
         raise InvalidInput("A secret would be shown", seen="%s under %s" % (", ".join(exposed), kind), todo="give it under secrets.%s" % kind)
-    validated = ArgumentSpecValidator(spec).validate(dict(params[kind], **(params.get("secrets") or {}).get(kind, {})))
+    validated = ArgumentSpecValidator(spec).validate(dict(params[kind], **json.loads(params.get("secrets") or "{}").get(kind, {})))
     if validated.error_messages:
-        raise InvalidInput("The options of %s cannot be used" % kind, seen="; ".join(validated.error_messages), todo="set the %s_… variables of this host" % kind)
+        raise InvalidInput(
+            "The options of %s cannot be used" % kind, seen="; ".join(validated.error_messages), todo="set the %s_… variables of this host" % kind
+        )
     return validated.validated_parameters
 
 

@@ -14,7 +14,7 @@ description:
     step is needed where, and why.
   - Fails, before anything is changed, when a planned host did not answer, when hosts differ from each other, or when what is there is not what the releases
     before this one left behind.
-  - Sets the facts C(surefoot_release), C(surefoot_plan), C(surefoot_root) and C(surefoot_app), which the roles of this collection use.
+  - Gives C(surefoot_release), C(surefoot_plan), C(surefoot_root) and C(surefoot_app), the variables that the roles of this collection use.
   - Runs on the controller only, once for all hosts of the play.
 author:
   - surefoot maintainers (@surefoot)
@@ -39,6 +39,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+facts:
+  description: The variables C(surefoot_release), C(surefoot_plan), C(surefoot_root) and C(surefoot_app); the survey role sets them for all hosts of the play.
+  returned: success
+  type: dict
 plan:
   description: The decision.
   returned: success

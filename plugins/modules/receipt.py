@@ -82,7 +82,7 @@ options:
     description:
       - The options of the kinds above that must not be shown, by kind, such as the C(url) of C(migrate).
       - Such an option under its kind itself is refused.
-    type: dict
+    type: json
   scope:
     description:
       - The scope of a release as P(surefoot.release.scope#lookup) gives it.
@@ -195,7 +195,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.surefoot.release.plugins.module_utils import receipt as receipts
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
 from ansible_collections.surefoot.release.plugins.module_utils.step import Step, result
-from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, take
+from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
 from ansible_collections.surefoot.release.plugins.module_utils.undeclared import undeclared
 
 
@@ -217,6 +217,7 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
+    module.no_log_values.update(secret_values(module.params))
     try:
         survey = take(module.params, module.run_command)
         _refuse_undeclared(module, survey)
@@ -241,14 +242,18 @@ def _refuse_undeclared(module, survey):
 
 def _entered(params, survey):
     old = survey["receipt"]
-    live = (survey["artifacts"] or {}).get("live") if survey["artifacts"] else None
-    live_version = live["version"] if live else (old or {}).get("live_version")
-    entry = dict((key, params[key]) for key in ("feature", "release", "digest", "outcome", "run"))
+    live = _live(survey) or (old or {}).get("live_version")
+    entry = {key: params[key] for key in ("feature", "release", "digest", "outcome", "run")}
     entry["at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    new = receipts.with_entry(old, dict(app=params["app"], environment=params["environment"]), entry, live_version)
+    identity = dict(app=params["app"], environment=params["environment"])
+    new = receipts.with_entry(old, identity, entry, live=live, live_before=_live(params["before"] or {}))
     needed = new != old
     reason = "%s is %s here" % (params["release"], params["outcome"].replace("_", " ")) if needed else "%s is in the receipt already" % params["release"]
     return Step(kind="receipt", needed=needed, reason=reason, before=_told(old), after=_told(new)), new
+
+
+def _live(survey):
+    return ((survey.get("artifacts") or {}).get("live") or {}).get("version")
 
 
 def _told(receipt):

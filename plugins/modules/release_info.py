@@ -45,7 +45,7 @@ options:
     description:
       - The options of the kinds above that must not be shown, by kind, such as the C(url) of C(migrate).
       - Such an option under its kind itself is refused.
-    type: dict
+    type: json
   scope:
     description:
       - The scope of a release as P(surefoot.release.scope#lookup) gives it.
@@ -109,11 +109,12 @@ survey:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
-from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, take
+from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, scope=dict(type="dict")), supports_check_mode=True)
+    module.no_log_values.update(secret_values(module.params))
     try:
         survey = take(module.params, module.run_command)
     except SurefootError as error:

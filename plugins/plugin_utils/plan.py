@@ -136,6 +136,11 @@ def live_version(survey: Survey) -> str | None:
     return t.cast("str | None", live["version"]) if live else None
 
 
+def has_staged(survey: Survey, version: str | None) -> bool:
+    """Whether a surveyed host has this version, live or only staged."""
+    return any(artifact["version"] == version for artifact in (survey.get("artifacts") or {}).get("staged", ()))
+
+
 def _migrate(release: Release, host: str, survey: Survey) -> HostStep:
     step, found = release.steps["migrate"], survey.get("migrations") or {}
     target, current = step.get("to"), list(found.get("current") or ())
@@ -166,10 +171,8 @@ def _install(release: Release, host: str, survey: Survey) -> HostStep:
     before, after = {"live": live}, {"live": version}
     if live == version:
         return HostStep(host=host, needed=False, reason=f"{version} is already live", before=before, after=before)
-    staged = any(artifact["version"] == version for artifact in (survey.get("artifacts") or {}).get("staged", ()))
-    return HostStep(
-        host=host, needed=True, reason=f"{live or 'nothing'} is live{', ' + str(version) + ' is staged' if staged else ''}", before=before, after=after
-    )
+    staged = f", {version} is staged" if has_staged(survey, version) else ""
+    return HostStep(host=host, needed=True, reason=f"{live or 'nothing'} is live{staged}", before=before, after=after)
 
 
 def _restart(release: Release, host: str, survey: Survey) -> HostStep:

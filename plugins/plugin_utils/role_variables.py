@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.cache import options as cache_options
@@ -35,7 +36,7 @@ _TELLING = {
 """The variable whose presence says that a kind of step can be done on a host at all."""
 
 
-def survey_options(scope: t.Mapping[str, t.Any], host: str, variable: Variable) -> dict[str, dict[str, t.Any]]:
+def survey_options(scope: t.Mapping[str, t.Any], host: str, variable: Variable) -> dict[str, t.Any]:
     """The survey options for `host` in a release's scope: of every kind of step the host is for and has variables for.
 
     `scope` is what scope_of() returns. What the releases say (versions, flag, prefix) is taken from the last release that says it.
@@ -58,7 +59,7 @@ def survey_options(scope: t.Mapping[str, t.Any], host: str, variable: Variable) 
     return _with_secrets_apart({kind: given for kind, given in options.items() if _complete(kind, given)})
 
 
-def _with_secrets_apart(options: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+def _with_secrets_apart(options: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
     """The options with those that must not be shown under `secrets`, and without those that are not set."""
     apart: dict[str, dict[str, t.Any]] = {kind: {} for kind in options}
     secrets: dict[str, t.Any] = {}
@@ -68,7 +69,7 @@ def _with_secrets_apart(options: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[
             if value is not None:
                 secret = isinstance(spec, t.Mapping) and spec.get(option, {}).get("no_log")
                 (secrets.setdefault(kind, {}) if secret else apart[kind])[option] = value
-    return {**apart, **({"secrets": secrets} if secrets else {})}
+    return {**apart, **({"secrets": json.dumps(secrets)} if secrets else {})}
 
 
 def _said(releases: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Mapping[str, t.Any]]:

@@ -55,7 +55,7 @@ class Conductor:
         if standing.state != "released":
             self._note("started", release, started)
         with self.watch() as watch:
-            watch.settle(self.cancelled)
+            watch.settle(release.impact, self.cancelled)
             begun = time.monotonic()
             outcome = yield from self._release(release, hosts) if standing.state != "released" else _nothing()
             if outcome.ok:

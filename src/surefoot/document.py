@@ -80,9 +80,14 @@ def parse_document(content: bytes, *, name: str) -> Document:
     return _Reader(text, name).document()
 
 
+def visible(text: str) -> str:
+    """`text` with whatever a terminal would act on escaped; lines and tabs stay."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def printable(text: str, *, most: int = 80) -> str:
-    """`text` for a message: whatever a terminal would act on escaped, and cut off after `most` characters."""
-    escaped = _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text).replace("\n", "\\n").replace("\t", "\\t")
+    """`text` for a message: visible, on one line, and cut off after `most` characters."""
+    escaped = visible(text).replace("\n", "\\n").replace("\t", "\\t")
     return escaped if len(escaped) <= most else f"{escaped[: most - 1]}…"
 
 

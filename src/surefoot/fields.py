@@ -27,8 +27,9 @@ def _with_key_check(model: type[Model], data: t.Any) -> t.Any:
     if not isinstance(data, dict):
         return data
     plain = {key: value for key, value in data.items() if not (isinstance(key, str) and key.startswith("x-"))}
-    if unknown := [key for key in plain if key not in model.model_fields]:
-        raise PydanticCustomError("unknown_key", "unknown keys", {"unknown": unknown, "known": sorted(model.model_fields), "later": sorted(model.later)})
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    if unknown := [key for key in plain if key not in known]:
+        raise PydanticCustomError("unknown_key", "unknown keys", {"unknown": unknown, "known": sorted(known), "later": sorted(model.later)})
     if empty := [key for key, value in plain.items() if value is None]:
         raise PydanticCustomError("empty_key", "empty keys", {"empty": empty})
     return plain
@@ -50,7 +51,7 @@ class Model(BaseModel):
 
     def as_mapping(self) -> dict[str, t.Any]:
         """What was written, as plain data in the vocabulary of the file: defaults left out, durations in seconds, shares as percentages."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 
 
 def _seconds(value: t.Any) -> float:

@@ -10,25 +10,34 @@ import json
 import os
 import pathlib
 import socket
+import threading
+import time
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
+
+
+_LOOK_SECONDS = 0.2
 
 
 class LockHeld(SurefootError):
     """Another controller is releasing to the environment."""
 
 
+class LockLost(SurefootError):
+    """The lock of the environment was lost while it was worked on, so that another controller may work on it too."""
+
+
 @contextlib.contextmanager
-def hold(directory: pathlib.Path, environment: str, command: str) -> t.Iterator[None]:
-    """Hold the lock of `environment` in `directory`. Raises LockHeld, naming the holder, when somebody else has it."""
+def hold(directory: pathlib.Path, environment: str, command: str, *, wait: float = 0.0, cancelled: threading.Event | None = None) -> t.Iterator[None]:
+    """Hold the lock of `environment` in `directory`. Raises LockHeld, naming the holder, when somebody else has it for longer than `wait` seconds."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{environment}.lock"
     with path.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockHeld(f"Somebody is releasing to {environment}", seen=_holder(path), todo="wait for it to end, then run the same command again") from None
+        deadline = time.monotonic() + wait
+        while not _locked(stream):
+            if time.monotonic() >= deadline or (cancelled or threading.Event()).wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic()))):
+                raise LockHeld(f"Somebody is releasing to {environment}", seen=_holder(path), todo="wait for it to end, then run the same command again")
         stream.truncate(0)
         stream.write(json.dumps(_self(command)))
         stream.flush()
@@ -36,6 +45,14 @@ def hold(directory: pathlib.Path, environment: str, command: str) -> t.Iterator[
             yield
         finally:
             stream.truncate(0)
+
+
+def _locked(stream: t.IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _self(command: str) -> dict[str, t.Any]:

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from ansible_collections.surefoot.release.plugins.plugin_utils import release as core
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import parse_feature
 from surefoot.fields import Batch, Duration, Fraction, Line, Many, Model, Name, Percentage, Some, Text, Url, Version
+from surefoot.freeze import Freeze
 
 
 class HttpGate(Model):
@@ -222,7 +223,15 @@ class Environment(Model):
 
     inventory: Text = Field(description="The inventory, relative to surefoot.yml")
     promote_from: dict[Name, Duration] = Field(default={}, description="Where a release must have been verified before, and for how long in place there")
-    approvals: int = Field(default=0, ge=0, le=20, description="How many people must approve a plan")
+    approvals: int = Field(default=0, ge=0, le=20, description="How many people, besides the one who applies it, must approve a plan")
+    approvals_expire: Duration = Field(default=86400.0, description="How long an approval counts")
+    freeze: Many[Freeze] = Field(default=(), description="When nothing is released; the way back stays open")
+
+    @model_validator(mode="after")
+    def _approvals_last(self) -> t.Self:
+        if self.approvals_expire <= 0:
+            raise ValueError("An approval needs time: approvals_expire is above 0s")
+        return self
 
 
 class HttpProbe(Model):

@@ -7,15 +7,15 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Declared, judge
+from ansible_collections.surefoot.release.plugins.plugin_utils.impact import FEWEST_TO_COMPARE, Declared, judge
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Impact
 from surefoot.probe import Probe
 
 if t.TYPE_CHECKING:
     from surefoot.models import ProbeSpec
 
-SAMPLES_BEFORE = 5
-"""How many answers a probe has before a release begins, to compare with."""
+SAMPLES_BEFORE = 3
+"""How many answers a probe has before a release begins, so that it is known to work."""
 
 
 class Watch:
@@ -34,11 +34,12 @@ class Watch:
     def __exit__(self, *_exception: object) -> None:
         self._stack.close()
 
-    def settle(self, cancelled: threading.Event) -> None:
+    def settle(self, impact: Impact, cancelled: threading.Event) -> None:
         """Wait until every probe knows what users felt before the release; from here on it is the release that they feel."""
-        patience = max((SAMPLES_BEFORE / spec.http.rate + spec.http.timeout for spec in self._specs), default=0.0)
+        wanted = SAMPLES_BEFORE if impact.slower is None else FEWEST_TO_COMPARE
+        patience = max((wanted / spec.http.rate + spec.http.timeout for spec in self._specs), default=0.0)
         deadline = time.monotonic() + patience
-        while time.monotonic() < deadline and not cancelled.wait(0.02) and any(len(probe.samples()) < SAMPLES_BEFORE for probe in self._probes):
+        while time.monotonic() < deadline and not cancelled.wait(0.02) and any(len(probe.samples()) < wanted for probe in self._probes):
             pass
         self._since = time.time()
 

@@ -35,7 +35,8 @@ def perform(params: t.Mapping[str, t.Any], *, check_mode: bool, run: Run, warn: 
         warn("This member stays out of its pool, because somebody else took it out: %s" % seen.detail)
         return _step(False, "left drained: somebody else took it out (%s)" % seen.detail, seen.state, seen.state)
     needed = seen.state != params["state"]
-    reason = "%s: %s" % (("drain" if drain else "restore") + " needed" if needed else "nothing to do", seen.detail)
+    what = ("drain" if drain else "restore") + " needed" if needed else "nothing to do"
+    reason = "%s: it is %s (%s)" % (what, seen.state.replace("_", " the "), seen.detail)
     if check_mode:
         return _step(needed, reason, seen.state, params["state"])
     impact = (_drain if drain else _restore)(params, member, seen)

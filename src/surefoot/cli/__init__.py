@@ -15,11 +15,15 @@ COMMANDS: t.Mapping[str, str] = {
     "lint": "Check surefoot.yml and the features, without any host",
     "survey": "Read what the hosts really hold",
     "plan": "Say what would be done next, and why",
+    "approve": "Approve a saved plan",
     "apply": "Perform the next release, or go on to a later one",
     "verify": "Ask the gates of a release once more",
     "status": "Say where each feature stands in each environment",
     "history": "Show what happened, from the ledger",
     "rollback": "Undo the last release",
+    "hold": "Stop releases to an environment",
+    "resume": "Let releases to an environment go on",
+    "adopt": "Accept what is there as a release, with a reason",
     "schema": "Print the JSON Schema of a file, for editors",
 }
 
@@ -83,5 +87,5 @@ def main(arguments: list[str] | None = None) -> t.NoReturn:
             raise
         from surefoot.cli.failures import explain
 
-        code = explain(error)
+        code = explain(error, as_json="--json" in arguments)
     sys.exit(int(code or 0))

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, SurefootError
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, SurefootError, describe
+from surefoot.document import visible
 from surefoot.exits import Exit
 from surefoot.lock import LockHeld
 
 
-def explain(error: Exception) -> Exit:
-    """Print `error` to stderr and say which exit code it is."""
+def explain(error: Exception, *, as_json: bool = False) -> Exit:
+    """Print `error` to stderr, with `as_json` as a document on stdout too, and say which exit code it is."""
+    code = exit_of(error) if isinstance(error, SurefootError) else Exit.ERROR
+    if as_json:
+        told = describe(error) if isinstance(error, SurefootError) else {"kind": type(error).__name__, "message": str(error), "seen": None, "todo": None}
+        click.echo(json.dumps({"format": 1, "error": told, "exit": code}))
     if not isinstance(error, SurefootError):
-        click.echo(f"{type(error).__name__}: {error}\nThis is a fault of surefoot; --debug shows where", err=True)
-        return Exit.ERROR
-    click.echo(error.message, err=True)
+        click.echo(visible(f"{type(error).__name__}: {error}\nThis is a fault of surefoot; --debug shows where"), err=True)
+        return code
+    click.echo(visible(error.message), err=True)
     if error.seen:
-        lines = str(error.seen).splitlines()
+        lines = visible(str(error.seen)).splitlines()
         click.echo("\n".join([f"  found: {lines[0]}", *(f"         {line}" for line in lines[1:])]), err=True)
     if error.todo:
-        click.echo(f"  next:  {error.todo}", err=True)
-    return exit_of(error)
+        click.echo(visible(f"  next:  {error.todo}"), err=True)
+    return code
 
 
 def exit_of(error: SurefootError) -> Exit:

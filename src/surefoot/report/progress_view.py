@@ -63,7 +63,7 @@ class ProgressView:
             case ReleaseEnded():
                 self._ended(event)
             case AnsibleOutput() if self._verbose:
-                self._console.print(Text.from_ansi(event.text))
+                self._console.print(Text(event.text))
 
     def _planned(self, plan: t.Mapping[str, t.Any]) -> None:
         if not plan["needed"] and plan["steps"]:

@@ -55,7 +55,7 @@ def history_table(entries: t.Sequence[Entry]) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
     return table
 
 

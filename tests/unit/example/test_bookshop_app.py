@@ -134,6 +134,13 @@ def test_both_sides_of_the_access_rule(open_shop: t.Callable[[str], Opened]):
     shop.let_in(None, "staff", 403)
 
 
+def test_the_customer_whom_the_gates_of_the_last_release_ask_as_is_among_the_first_five_percent(open_shop: t.Callable[[str], Opened]):
+    shop = open_shop("2.0.0")
+    bucket = {"cat": [{"var": "$flagd.flagKey"}, {"var": "targetingKey"}]}
+    shop.let_in({"fractional": [bucket, ["on", 5], ["off", 95]]}, "customer145", 200)
+    assert shop.get("/api/books/1/reviews", "customer").status_code == 403
+
+
 def test_a_review_is_kept_with_its_author(open_shop: t.Callable[[str], Opened]):
     shop = open_shop("2.0.0")
     shop.let_in(ON_FOR_STAFF, "staff", 200)

@@ -128,7 +128,7 @@ def test_two_at_once_apply_it_once(tmp_path: pathlib.Path, url: str) -> None:
 
 def test_a_tool_that_outlives_its_killed_migrator_keeps_the_lock(tmp_path: pathlib.Path, url: str) -> None:
     go, begun = tmp_path / "go", tmp_path / "begun"
-    wait = f"open({str(begun)!r}, 'w').close()\n    while not os.path.exists({str(go)!r}): time.sleep(0.02)\n    {BOOKS[1]}"
+    wait = f"open({str(begun)!r}, 'w').close()\n    for _ in range(1000): os.path.exists({str(go)!r}) or time.sleep(0.02)\n    {BOOKS[1]}"
     shop = alembic_release(tmp_path / "r", ("a1", wait, BOOKS[2]))
     victim = start(shop, url, **alembic_options(url))
     until(begun.exists)

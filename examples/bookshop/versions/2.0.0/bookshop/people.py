@@ -4,7 +4,7 @@ import dataclasses
 
 import flask
 
-GROUPS = {"staff": ("staff",), "ada": ("staff",), "customer": ("customers",), "sybil": ("customers",)}
+GROUPS = {"staff": ("staff",), "ada": ("staff",), "customer": ("customers",), "customer145": ("customers",)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of the lock: says who we are, and tells whether a holder on this same controller is dead."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import sys
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
+from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
+
+MODULE = "surefoot.release.environment_lock"
+
+
+class ActionModule(ActionBase):
+    """Runs M(surefoot.release.environment_lock), and once more when the holder it met turns out to be a dead process of this machine."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(task_vars=task_vars)
+        arguments = dict(self._task.args)
+        if arguments.get("state", "held") == "held":
+            pid = int(arguments.get("pid") or os.getppid())
+            ours = {"owner": _user(), "host": socket.gethostname(), "pid": pid, "command": without_values(sys.argv), "process": process_of(pid)}
+            arguments = {**ours, **arguments}
+        result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+        holder = result.get("holder")
+        if result.get("failed") and isinstance(holder, dict) and is_gone(holder):
+            result = self._execute_module(module_name=MODULE, module_args={**arguments, "gone": holder["token"]}, task_vars=task_vars)
+        return t.cast("dict[str, t.Any]", result)
+
+
+def process_of(pid: int) -> dict[str, t.Any]:
+    """What makes a process of this machine unmistakable, while the machine runs; empty where the system does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            boot = stream.read().strip()
+        return {"host": socket.gethostname(), "boot": boot, "namespace": os.readlink("/proc/self/ns/pid"), "user": os.getuid(), "started": _started(pid)}
+    except (OSError, ValueError, IndexError):
+        return {}
+
+
+def is_gone(holder: t.Mapping[str, t.Any]) -> bool:
+    """Whether a holder is certain to be dead: a process of this start of this machine that is not there any more, and nothing it began either."""
+    process, pid, here = holder.get("process"), holder.get("pid"), process_of(os.getpid())
+    if not here or not isinstance(process, dict) or not isinstance(pid, int) or pid <= 0:
+        return False
+    if any(process.get(key) != here[key] for key in ("host", "boot", "namespace", "user")):
+        return False
+    try:
+        os.kill(pid, 0)
+        return _started(pid) != process.get("started") and not _left_behind(str(holder.get("token")))
+    except ProcessLookupError:
+        return not _left_behind(str(holder.get("token")))
+    except (OSError, ValueError, IndexError, OverflowError):
+        return False
+
+
+def _started(pid: int) -> str:
+    """When a living process began, in ticks of the kernel. Raises ProcessLookupError for one that is dead and only waits for its parent to notice."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+        state, *fields = stream.read().rpartition(")")[2].split()  # the name before it may hold anything
+    if state in {"Z", "X"}:
+        raise ProcessLookupError(pid)
+    return fields[18]
+
+
+def _left_behind(token: str) -> bool:
+    """Whether ansible is still at work for the holder. A service it started and a connection that ssh keeps open for later carry the mark too, but are not."""
+    mark = f"{MARK}={token}".encode()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as stream:
+                marked = mark in stream.read().split(b"\0")
+            with open(f"/proc/{pid}/cmdline", "rb") as stream:
+                command = stream.read()
+            if marked and b"ansible" in command and not command.startswith(b"ssh: "):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"user {os.getuid()}"
