@@ -71,9 +71,8 @@ class Found:
 def now() -> Moment:
     """This moment on this host. Where the kernel has no boot id, a lower uptime is what tells that the host was restarted."""
     boot = ""
-    with contextlib.suppress(OSError):
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-            boot = stream.read().strip()
+    with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        boot = stream.read().strip()
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return Moment(wall=time.time(), boot=boot, uptime=time.clock_gettime(clock))
 
@@ -169,7 +168,7 @@ def release(path: str, token: str, *, check_mode: bool = False) -> Found:
 
 def described(entry: t.Mapping[str, t.Any]) -> str:
     """A holder in words; its texts come from elsewhere, so only printable characters of them are said."""
-    told = dict((key, _printable(str(entry[key]))) for key in ("owner", "host", "command", "since", "beat"))
+    told = {key: _printable(str(entry[key])) for key in ("owner", "host", "command", "since", "beat")}
     told.update(pid=entry["pid"], age=entry["age"])
     return "%(owner)s on %(host)s, process %(pid)d, since %(since)s, last beat %(beat)s, silent for %(age)d s: %(command)s" % told
 
@@ -204,7 +203,7 @@ def _is_entry(entry: t.Any) -> bool:
 
 
 def _beaten(path: str, entry: t.Mapping[str, t.Any], moment: Moment, check_mode: bool) -> dict[str, t.Any]:
-    kept = dict((key, value) for key, value in entry.items() if key not in ("age", "expired"))
+    kept = {key: value for key, value in entry.items() if key not in ("age", "expired")}
     kept.update(beat=_told(moment), boot=moment.boot, uptime=moment.uptime)
     if not check_mode:
         _written(path, kept)
@@ -254,7 +253,8 @@ def _flock(descriptor: int, guard: str) -> None:
 
 
 def _unwritable(path: str, error: OSError) -> Refused:
-    return Refused("The lock of the environment cannot be written", seen=_cause(path, error), todo="make room, or its directory writable for the user ansible works as")
+    todo = "make room, or its directory writable for the user ansible works as"
+    return Refused("The lock of the environment cannot be written", seen=_cause(path, error), todo=todo)
 
 
 def _cause(path: str, error: OSError) -> str:

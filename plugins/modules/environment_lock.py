@@ -215,9 +215,7 @@ def main() -> None:
         holder = dict(holder=error.holder) if isinstance(error, locks.Held) else {}
         module.fail_json(msg=str(error), error=describe(error), lost=isinstance(error, (locks.Held, locks.Lost)), **holder)
     before, after = _state(found.before), _state(found.lock)
-    module.exit_json(
-        changed=before != after, diff=dict(before=before, after=after), reason=found.reason, lock=found.lock, taken_over=found.taken_over
-    )
+    module.exit_json(changed=before != after, diff=dict(before=before, after=after), reason=found.reason, lock=found.lock, taken_over=found.taken_over)
 
 
 def _perform(params, check_mode):
@@ -242,7 +240,7 @@ def _perform(params, check_mode):
 
 
 def _state(lock):
-    return dict((key, lock[key]) for key in ("token", "owner", "host", "command", "since")) if lock else {}
+    return {key: lock[key] for key in ("token", "owner", "host", "command", "since")} if lock else {}
 
 
 if __name__ == "__main__":

@@ -108,8 +108,13 @@ def at_ramp_stage(release: Release, share: float | None, surveys: t.Mapping[str,
         )
     if share is None or share >= 100:
         return release
-    audience: t.Mapping[str, t.Any] = next((found["audience"] for survey in surveys.values() if (found := survey.get("flag")) and found.get("audience")), {})
-    step = {**release.steps["enable_feature"], "audience": {**{key: audience[key] for key in ("groups", "users") if audience.get(key)}, "percentage": share}}
+    audiences = [found["audience"] for survey in surveys.values() if (found := survey.get("flag")) and found.get("audience")] or [{}]
+    # A run that was killed may have come further, and on some hosts only; what was opened is not closed again.
+    if any(audience.get("everyone") for audience in audiences):
+        return release
+    reached = max([share, *(float(audience.get("percentage") or 0) for audience in audiences)])
+    let_in = {key: audiences[0][key] for key in ("groups", "users") if audiences[0].get(key)}
+    step = {**release.steps["enable_feature"], "audience": {**let_in, "percentage": reached}}
     return dataclasses.replace(release, steps={**release.steps, "enable_feature": step})
 
 

@@ -76,9 +76,9 @@ class EnvironmentLock:
         self._waiting, self._on_lost = waiting, on_lost
         self._cancelled = cancelled or threading.Event()
         self._why_lost = ""
-        self._losing = threading.Lock()
         self._ending = threading.Event()
         self._heart: threading.Thread | None = None
+        self._asking: threading.Thread | None = None
         known = {"lock_app": app, "lock_hosts": list(hosts), "lock_token": self.token, "lock_ttl": ttl, "lock_pid": os.getpid()}
         self._variables = {**known, "lock_command": command or without_values(sys.argv), **({"lock_owner": owner} if owner else {})}
 
@@ -92,8 +92,9 @@ class EnvironmentLock:
         return dataclasses.replace(ansible, environment={**ansible.environment, MARK: self.token})
 
     def acquire(self) -> t.Iterator[Waiting]:
-        """Take the lock, telling each time somebody else has it. Raises LockHeld when `wait` is over or the work is cancelled, StepFailed when nobody answers."""
+        """Take the lock, telling each time somebody else has it. Raises LockHeld when `wait` is over or the work is cancelled, StepFailed without an answer."""
         begun = _clock()
+        again = "then run the same command again"
         while True:
             asked = _clock()
             try:
@@ -102,16 +103,16 @@ class EnvironmentLock:
                 self._give_back()
                 raise
             if answer.lock:
-                self._heart = threading.Thread(target=self._beat, args=(asked,), name="surefoot heartbeat", daemon=True)
+                self._heart = threading.Thread(target=self._keep, args=(asked,), name="surefoot heartbeat", daemon=True)
                 self._heart.start()
                 return
             if not answer.holder:
                 # The answer may have been lost after the lock was taken.
                 self._give_back()
-                raise StepFailed("The lock of the environment could not be taken", seen=answer.message, todo="see that its host answers, then run the same command again")
+                raise StepFailed("The lock of the environment could not be taken", seen=answer.message, todo=f"see that its host answers, {again}")
             waited = _clock() - begun
             if waited >= self._wait or self._cancelled.is_set():
-                raise LockHeld(f"Somebody is releasing {self._variables['lock_app']} there", seen=answer.seen, todo="wait for it to end, then run the same command again")
+                raise LockHeld(f"Somebody is releasing {self._variables['lock_app']} there", seen=answer.seen, todo=f"wait for it to end, {again}")
             yield Waiting(holder=answer.seen, waited=waited, left=self._wait - waited)
             self._cancelled.wait(min(ASK_AGAIN_SECONDS, max(0.0, self._wait - waited)))
 
@@ -122,6 +123,8 @@ class EnvironmentLock:
             self._heart.join()
             self._heart = None
             self._give_back()
+        if self._asking is not None:
+            self._asking.join()
 
     def __enter__(self) -> t.Self:
         for waiting in self.acquire():
@@ -138,42 +141,41 @@ class EnvironmentLock:
         if self.lost.is_set():
             raise LockLost("The lock of the environment was lost, so the work was stopped", seen=self._why_lost, todo="survey what is there before going on")
 
-    def _beat(self, good: float) -> None:
-        """Beat until the end. `good` is when the last beat that succeeded was begun; the lock host counts from later than that."""
-        pause = self._ttl / 4
-        while not self._ending.wait(min(pause, max(0.0, good + self._ttl / 2 - _clock()))):
-            begun = _clock()
-            answer = self._ask_in_time("refreshed", good + self._ttl / 2 - begun)
-            if self.lost.is_set() or self._ending.is_set():
-                return
-            if answer.lost:
-                self._lose(answer.seen or answer.message)
-                return
-            good, pause = (begun, self._ttl / 4) if answer.lock else (good, self._ttl / 60)
+    def _keep(self, good: float) -> None:
+        """The heartbeat, until the end of the work or the loss of the lock. `good` is when the last run that held the lock was begun."""
+        self._why_lost = self._beat(good)
+        if self._why_lost:
+            self.lost.set()
+            self._on_lost()
 
-    def _ask_in_time(self, state: str, seconds: float) -> _Answer:
-        """Ask, but give the lock up for lost when there is no answer in `seconds`; the end of the work ends the asking too."""
+    def _beat(self, good: float) -> str:
+        """Beat as long as it goes well; why it no longer does, or nothing at the end. The lock host counts from a later moment than `good`."""
+        due = good + self._ttl / 4
+        while not self._ending.wait(max(0.0, due - _clock())):
+            begun, limit = _clock(), good + self._ttl / 2
+            answer = self._ask_until(limit, "refreshed")
+            if self._ending.is_set():
+                break
+            if answer and answer.lock:
+                good, due = begun, begun + self._ttl / 4
+            elif answer and answer.lost:
+                return answer.seen or answer.message
+            elif _clock() >= limit:
+                return f"the host of the lock did not answer for {self._ttl / 2:g} s"
+            else:
+                due = min(_clock() + self._ttl / 60, limit)
+        return ""
+
+    def _ask_until(self, limit: float, state: str) -> _Answer | None:
+        """Ask; None when there is no answer until `limit` or until the work ends. A run that hangs is cleared away later: loss is told in time."""
         stop = threading.Event()
         answers: list[_Answer] = []
-        asking = threading.Thread(target=lambda: answers.append(self._ask(state, stop=stop)), name="surefoot beat", daemon=True)
+        asking = self._asking = threading.Thread(target=lambda: answers.append(self._ask(state, stop=stop)), name="surefoot beat", daemon=True)
         asking.start()
-        deadline = _clock() + seconds
-        while asking.is_alive() and not self._ending.is_set() and _clock() < deadline:
-            asking.join(0.1)
-        if asking.is_alive():
-            if not self._ending.is_set():
-                self._lose(f"the host of the lock did not answer for {self._ttl / 2:g} s")
-            stop.set()
-            asking.join()
-        return answers[0]
-
-    def _lose(self, why: str) -> None:
-        with self._losing:
-            if self.lost.is_set():
-                return
-            self._why_lost = why
-            self.lost.set()
-        self._on_lost()
+        while asking.is_alive() and not self._ending.is_set() and _clock() < limit:
+            asking.join(min(0.1, max(0.0, limit - _clock())))
+        stop.set()
+        return answers[0] if answers else None
 
     def _give_back(self) -> None:
         stop = threading.Event()

@@ -16,7 +16,6 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
 
-
 _LOOK_SECONDS = 0.2
 
 

@@ -79,7 +79,11 @@ class Ansible:
         """Run a playbook of the collection (`release`, `survey`, …) or the file at a path; yields events, RunEnded last."""
         events: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
         private = pathlib.Path(tempfile.mkdtemp(prefix="surefoot-run-"))
-        stop = cancelled or threading.Event()
+        abandoned = threading.Event()
+
+        def stop() -> bool:
+            return abandoned.is_set() or (cancelled is not None and cancelled.is_set())
+
         runner = threading.Thread(
             target=self._run_in_thread, args=(playbook, dict(variables), private, stop, check, events), name=f"surefoot {playbook}", daemon=True
         )
@@ -92,13 +96,12 @@ class Ansible:
                 yield event
             yield event
         finally:
-            if runner.is_alive():
-                stop.set()
-                runner.join()
+            abandoned.set()
+            runner.join()
             shutil.rmtree(private, ignore_errors=True)
 
     def _run_in_thread(
-        self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, stop: threading.Event, check: bool, events: queue.SimpleQueue[RunEvent]
+        self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, stop: t.Callable[[], bool], check: bool, events: queue.SimpleQueue[RunEvent]
     ) -> None:
         try:
             import ansible_runner  # here, since it takes a while and `surefoot --help` needs none of it
@@ -113,7 +116,7 @@ class Ansible:
                 envvars=self._environment(),
                 settings={"pexpect_timeout": CANCEL_POLL_SECONDS},
                 event_handler=lambda event: _queue(event, events),
-                cancel_callback=stop.is_set,
+                cancel_callback=stop,
                 quiet=True,
             )
             ended = RunEnded(status=done.status, rc=done.rc, stats=_stats(done.stats))

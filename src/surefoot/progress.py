@@ -14,14 +14,16 @@ if t.TYPE_CHECKING:
 Survey = t.Mapping[str, t.Any]
 
 SETTLED = frozenset({"verified", "rolled_back"})
+UNDER_WAY = frozenset({"started", "released", "rolling_back", "rollback_failed"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Standing:
     """The ledger's last word on one release.
 
-    `state` is none, started, released (done and soaking), verified, failed or rolled_back; `since` the time of that word (UTC, ISO). `before` is the
-    state found when the release was first begun since it was last settled, by kind and host: what a way back leads to.
+    `state` is none, started, released (done and soaking), verified, failed, rolling_back (the way back was begun), rollback_failed or rolled_back; `since`
+    the time of that word (UTC, ISO). `before` is the state found when the release was first begun since it was last settled, by kind and host: what a way
+    back leads to.
     """
 
     state: str = "none"
@@ -64,7 +66,7 @@ def standings(entries: t.Iterable[Entry]) -> dict[str, Standing]:
         before = last.before
         if entry.kind == "started" and (last.state == "none" or last.state in SETTLED):
             before = entry.payload.get("before", {})
-        if entry.kind in {"started", "released", "verified", "failed", "rolled_back"}:
+        if entry.kind in {"failed", *SETTLED, *UNDER_WAY}:
             found[entry.release] = Standing(state=entry.kind, since=entry.at, run=entry.run or "", before=before, details=entry.payload)
     return found
 
@@ -88,7 +90,7 @@ def progress(
 def _state(release: Release, standing: Standing, missing: tuple[str, ...], concerned: list[str]) -> str:
     if release.playbook:
         return {"verified": "done", "failed": "failed", "none": "pending", "rolled_back": "pending"}.get(standing.state, "unfinished")
-    if standing.state in {"started", "released"}:
+    if standing.state in UNDER_WAY:
         return "unfinished"
     if standing.state == "failed":
         return "failed"

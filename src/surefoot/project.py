@@ -10,7 +10,7 @@ import threading
 import typing as t
 import uuid
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, StepFailed
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, SurefootError
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
 from ansible_collections.surefoot.release.plugins.plugin_utils.lint import Finding, lint
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, plan_release
@@ -23,7 +23,7 @@ from surefoot.loading import load_feature, load_project
 from surefoot.lock import hold
 from surefoot.models import Environment, FeatureFile, ProjectFile
 from surefoot.playbooks import Ansible, HostAnswered, RunEnded
-from surefoot.progress import Progress, ReleaseProgress, Standing, progress, standings
+from surefoot.progress import SETTLED, Progress, ReleaseProgress, Standing, progress, standings
 from surefoot.watch import Watch
 
 Survey = t.Mapping[str, t.Any]
@@ -65,6 +65,10 @@ class Applied:
     @property
     def ok(self) -> bool:
         return all(outcome.ok for outcome in self.outcomes.values())
+
+
+class Cancelled(SurefootError):
+    """The work was cancelled before anything was begun."""
 
 
 class Applying(collections.abc.Iterator[Event]):
@@ -162,7 +166,7 @@ class Project:
         return lint(self.feature(feature).parsed())
 
     def survey(self, feature: str, environment: str | None = None, *, cancelled: threading.Event | None = None) -> Surveyed:
-        """Read what every host of the feature holds. Raises StepFailed when that cannot be done for any host at all."""
+        """Read what every host of the feature holds. Raises Refused when that cannot be done for any host at all."""
         surveys: dict[str, Survey] = {}
         hosts: dict[str, t.Sequence[str]] = {}
         failures: list[str] = []
@@ -173,8 +177,10 @@ class Project:
                 hosts = dict(event.result.get("hosts") or hosts)
             elif isinstance(event, HostAnswered) and event.state in {"failed", "unreachable"}:
                 failures.append(f"{event.host}: {str(event.result.get('msg')).strip()}")
+            elif isinstance(event, RunEnded) and cancelled is not None and cancelled.is_set():
+                raise Cancelled("Cancelled while the hosts were surveyed; nothing was begun")
             elif isinstance(event, RunEnded) and not surveys:
-                raise StepFailed(
+                raise Refused(
                     "No host could be surveyed", seen="; ".join(failures) or _last_error(messages) or event.status, todo="check the inventory and the hosts"
                 )
             elif hasattr(event, "text"):
@@ -227,6 +233,8 @@ class Project:
                 following = planned.progress.next
                 if following is None or (to in outcomes) or (to and _is_done(planned.progress, to)) or (outcomes and not (to or everything)):
                     return Applied(outcomes=outcomes)
+                if cancelled.is_set():
+                    return Applied(outcomes={**outcomes, following.release.name: Outcome(state="cancelled", reasons=("cancelled before it was begun",))})
                 if planned.refusals:
                     raise Refused(
                         f"Release {following.release.name} is refused, nothing was changed", seen="\n".join(spoken(refusal) for refusal in planned.refusals)
@@ -235,7 +243,7 @@ class Project:
                 yield self._started(following, releases, conductor.run)
                 yield Planned(release=following.release.name, plan=planned.plans[0].as_mapping())
                 hosts = concerned(following.release, surveyed.hosts)
-                before = following.standing.before or before_states(planned.plans[0])
+                before = following.standing.before if following.standing.state not in {"none", *SETTLED} else before_states(planned.plans[0])
                 intention = {"digest": following.release.digest(), "before": before, "hosts": hosts}
                 outcome = yield from conductor.perform(following.release, following.standing, hosts, intention)
                 outcomes[following.release.name] = outcome
@@ -257,6 +265,8 @@ class Project:
             surveyed = self.survey(feature, name, cancelled=cancelled)
             while True:
                 come = self.plan(feature, name, surveyed=surveyed).progress
+                if come.drift:
+                    raise Refused("Ledger and hosts disagree, so it is not known what is to be undone", seen="\n".join(come.drift), todo="survey what is there")
                 there = [one for one in come.releases if one.state in {"done", "unfinished", "failed"}]
                 last = there[-1] if there else None
                 if last is None or last.release.name == to or (outcomes and to is None):
@@ -271,7 +281,8 @@ class Project:
                 if undone is None:
                     obstacles = way_back(last.release, last.standing.before).obstacles
                     reasons = obstacles or ("the way back failed",)
-                    return Applied(outcomes={**outcomes, last.release.name: Outcome(state="failed", reasons=reasons)}, rolled_back=False)
+                    state = "cancelled" if cancelled.is_set() else "failed"
+                    return Applied(outcomes={**outcomes, last.release.name: Outcome(state=state, reasons=reasons)}, rolled_back=False)
                 outcomes[last.release.name] = undone
                 surveyed = self.survey(feature, name, cancelled=cancelled)
 

@@ -171,7 +171,7 @@ def differences(saved: SavedPlan, now: SavedPlan) -> list[str]:
         *_reality(saved, now),
     ]
     if not found:
-        found = [f"the plan comes out differently: {change}" for change in changes(_decided(saved.plans), _decided(now.plans))]
+        found = [f"the plan comes out differently: {change}" for change in changes(_by_release(saved), _by_release(now))]
         if found and saved.surefoot != now.surefoot:
             found.append(f"surefoot was {printable(saved.surefoot)}, is {now.surefoot}")
     return [*found[:MOST_DIFFERENCES], f"and {len(found) - MOST_DIFFERENCES} more"] if len(found) > MOST_DIFFERENCES else found
@@ -235,6 +235,10 @@ def _reality(saved: SavedPlan, now: SavedPlan) -> t.Iterator[str]:
 def _same_reality(before: t.Any, after: t.Any) -> bool:
     """Whether two pieces of surveys are the same, as the digest of reality sees it."""
     return reality_digest({"": {"": before}}) == reality_digest({"": {"": after}})
+
+
+def _by_release(plan: SavedPlan) -> dict[str, t.Any]:
+    return dict(zip(plan.releases, _decided(plan.plans), strict=True))
 
 
 def _decided(plans: t.Any) -> t.Any:

@@ -13,6 +13,10 @@ from tests.fleet import machine, spec, wheels
 from tests.fleet.errors import FleetError, NotPossible
 from tests.fleet.hosts import Fleet
 
+Act = t.Callable[[argparse.Namespace], None]
+
+DESCRIPTION = "Real hosts for tests, on this machine: containers that boot systemd, reached over SSH"
+FLEET_DIRECTORY = "the directory of the fleet: its keys and its inventory.yml"
 EPILOG = """
 example:
   script/fleet up --hosts app:3,db:1,cache:1,balancer:1 --dir .cache/fleet/demo
@@ -43,7 +47,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("script/fleet", description="Real hosts for tests, on this machine", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EPILOG)
+    parser = argparse.ArgumentParser("script/fleet", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     up = _add(commands, "up", _up, "start a fleet, add hosts to it, or start again what stopped; leaves nothing behind when it fails")
@@ -52,14 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--volume", action="append", default=[], metavar="HERE:THERE[:ro]", help="mount a directory of this machine into every new host")
     up.add_argument("--deadline", type=float, default=120, metavar="SECONDS", help="how long all hosts together may take to boot (default: 120)")
 
-    remove = _add(commands, "remove", _remove, "remove some hosts; a later up makes them anew")
+    remove = _add(commands, "remove", _remove, "remove some hosts; they stay in the inventory, unreachable, until a later up makes them anew")
     remove.add_argument("names", nargs="+", metavar="HOST")
-    remove.add_argument("--user", default="root", choices=["root", "deploy"], help="as for up")
 
     status = _add(commands, "status", _status, "show the hosts, their addresses and states")
     status.add_argument("--container", metavar="HOST", help="print only podman's name of this host")
 
-    download = _add(commands, "wheels", _wheels, "download the wheels that hosts install from; --volume DIR:/srv/wheels:ro gives them to the hosts")
+    text = "download the wheels that hosts install from; --volume DIR:/srv/wheels:ro gives them to the hosts"
+    download = _add(commands, "wheels", _wheels, text, directory="where the wheels go")
     download.add_argument("requirements", nargs="+", type=pathlib.Path, metavar="FILE", help="requirements files of what hosts install")
 
     check = commands.add_parser("check", help="install what a fleet needs here; ends with 3 where there cannot be one")
@@ -69,9 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: t.Any, name: str, act: t.Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+def _add(commands: t.Any, name: str, act: Act, text: str, *, directory: str = FLEET_DIRECTORY) -> argparse.ArgumentParser:
     parser = t.cast("argparse.ArgumentParser", commands.add_parser(name, help=text, description=text.capitalize()))
-    parser.add_argument("--dir", type=pathlib.Path, required=True, help="the directory of the fleet: its keys and its inventory.yml" if name != "wheels" else "where the wheels go")
+    parser.add_argument("--dir", type=pathlib.Path, required=True, help=directory)
     parser.set_defaults(act=act)
     return parser
 
@@ -84,7 +88,7 @@ def _up(options: argparse.Namespace) -> None:
 
 
 def _remove(options: argparse.Namespace) -> None:
-    Fleet(options.dir).remove(options.names, user=options.user)
+    Fleet(options.dir).remove(options.names)
 
 
 def _status(options: argparse.Namespace) -> None:

@@ -24,6 +24,7 @@ from tests.fleet.spec import Host
 
 LABEL = "surefoot.fleet"
 AT_ONCE = 8
+MARK = "fleet"
 
 
 class Fleet:
@@ -50,12 +51,13 @@ class Fleet:
         machine.require_root()
         machine.require_inotify(len(wanted))
         machine.require_commands(machine.NEEDED)
-        host_image = image.ensure(self._say)
-        with self._undone_on_failure(wanted):
+        self._claim_directory()
+        with self._undone_on_failure():
+            host_image = image.ensure(self._say)
             subnet = self._ensure_network()
             present = self.states()
             self._ensure_keys()
-            new = spec.give_addresses(spec.missing(wanted, present), [host.address for host in present if host.address], subnet)
+            new = spec.give_addresses(spec.missing(wanted, present), [host.address for host in present], subnet)
             every = [*present, *new]
             self._write(every, user)
             self._say(f"Starting {len(new)} hosts of {len(every)} in {self.name}")
@@ -63,14 +65,13 @@ class Fleet:
             self._each(self._resume, [host for host, state in present.items() if state != "running"])
             self._wait(every, user, time.monotonic() + deadline)
 
-    def remove(self, names: t.Sequence[str], *, user: str) -> None:
-        """Remove these hosts; a later `up` makes them anew from the image, as a host that was rebuilt."""
+    def remove(self, names: t.Sequence[str]) -> None:
+        """Remove these hosts. They stay in the inventory, unreachable, until a later `up` makes them anew from the image."""
         states = self.states()
         unknown = set(names) - {host.name for host in states}
         if unknown:
             raise FleetError(f"No host {', '.join(sorted(unknown))} in {self.name}; it has {', '.join(host.name for host in states)}")
         self._each(self._delete, [host for host in states if host.name in names])
-        self._write([host for host in states if host.name not in names], user)
 
     def down(self) -> None:
         """Remove every container, network, ssh process and file of the fleet; nothing happens when there is none."""
@@ -80,11 +81,13 @@ class Fleet:
                 machine.run("podman", "network", "rm", "--force", network)
         control = inventory.control_directory(self.directory, self.name)
         _end_ssh([str(self.directory), str(control)])
-        for path in (control, self.directory):
-            shutil.rmtree(path, ignore_errors=True)
+        if control.parent != self.directory:
+            shutil.rmtree(control, ignore_errors=True)
+        if self._is_ours():
+            shutil.rmtree(self.directory)
 
     @contextlib.contextmanager
-    def _undone_on_failure(self, wanted: t.Sequence[Host]) -> t.Iterator[None]:
+    def _undone_on_failure(self) -> t.Iterator[None]:
         before = set(self.states())
         try:
             yield
@@ -95,6 +98,18 @@ class Fleet:
                 self.down()
             raise
 
+    def _is_ours(self) -> bool:
+        mark = self.directory / MARK
+        return mark.is_file() and mark.read_text().strip() == self.name
+
+    def _claim_directory(self) -> None:
+        """Mark the directory as this fleet's, for `down` removes it with all it holds."""
+        if not self._is_ours():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if any(self.directory.iterdir()):
+                raise FleetError(f"{self.directory} holds something that is not of a fleet; give a directory that is empty or not there yet")
+            (self.directory / MARK).write_text(f"{self.name}\n")
+
     def _ensure_network(self) -> str:
         """The subnet of the network that is this fleet's own."""
         if subprocess.run(["podman", "network", "exists", self.name]).returncode != 0:
@@ -103,7 +118,6 @@ class Fleet:
         return t.cast("str", network["subnets"][0]["subnet"])
 
     def _ensure_keys(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
         inventory.control_directory(self.directory, self.name).mkdir(mode=0o700, exist_ok=True)
         for key in ("client_key", "host_key"):
             if not (self.directory / key).exists():
@@ -159,9 +173,13 @@ class Fleet:
 
     @staticmethod
     def _each(act: t.Callable[[Host], None], hosts: t.Sequence[Host]) -> None:
-        """Do this for all hosts, some at once, and fail with the first failure after all have been tried."""
+        """Do this for all hosts, some at once, and fail with the first failure after all have been tried; begin no more when interrupted."""
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            failures = [done.exception() for done in [pool.submit(act, host) for host in hosts]]
+            try:
+                failures = [done.exception() for done in [pool.submit(act, host) for host in hosts]]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
         for failure in filter(None, failures):
             raise failure
 

@@ -30,18 +30,12 @@ def digest(recipe: pathlib.Path) -> str:
 def ensure(say: t.Callable[[str], None], recipe: pathlib.Path = RECIPE) -> str:
     """The name of the host image of this recipe, built now unless podman has it."""
     name = f"{REPOSITORY}:{digest(recipe)}"
-    with open(recipe / "Containerfile") as lock:
+    with (recipe / "Containerfile").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two fleets started at once build one image
         if subprocess.run(["podman", "image", "exists", name]).returncode != 0:
             _build(name, recipe, say)
+            _remove_others(name)
     return name
-
-
-def remove_others(keep: str) -> None:
-    """Remove host images of older recipes that no host uses."""
-    for image in machine.run("podman", "images", "--noheading", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY).split():
-        if image != keep:
-            machine.run("podman", "rmi", image, check=False)
 
 
 def _build(name: str, recipe: pathlib.Path, say: t.Callable[[str], None]) -> None:
@@ -75,3 +69,10 @@ def _bootstrap(name: str, recipe: pathlib.Path) -> None:
         machine.run("podman", "import", "--quiet", "--change", 'CMD ["/sbin/init"]', str(work / "rootfs.tar"), name)
     finally:
         shutil.rmtree(work)
+
+
+def _remove_others(keep: str) -> None:
+    # Images of older recipes; podman keeps those that a host still uses
+    for image in machine.run("podman", "images", "--noheading", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY).split():
+        if image != keep:
+            machine.run("podman", "rmi", image, check=False)

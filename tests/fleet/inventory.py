@@ -9,8 +9,8 @@ import typing as t
 
 from tests.fleet.spec import Host
 
-# A Unix socket's path ends at 107 characters; ssh adds a name of 10 and a temporary end of 17
-LONGEST_CONTROL_DIRECTORY = 107 - 1 - 10 - 17
+# A Unix socket's path ends at 107 characters; ssh adds a name (a hash, or address, port and user) and a temporary end of 17
+LONGEST_CONTROL_DIRECTORY = 107 - len("/255.255.255.255-22-deploy") - 17
 
 
 def control_directory(directory: pathlib.Path, name: str) -> pathlib.Path:

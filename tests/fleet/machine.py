@@ -69,10 +69,10 @@ def limits() -> list[str]:
 
 def require_inotify(hosts: int) -> None:
     """Refuse more hosts than the kernel's inotify instances allow: on the ones too many systemd would hang while booting."""
-    setting = pathlib.Path("/proc/sys/fs/inotify/max_user_instances")
+    allowed = int(pathlib.Path("/proc/sys/fs/inotify/max_user_instances").read_text())
     needed = hosts * INOTIFY_OF_A_HOST + INOTIFY_OF_THE_MACHINE
-    if int(setting.read_text()) < needed:
-        raise NotPossible(f"The fleet was not started: {hosts} hosts need {needed} inotify instances and the kernel allows {setting.read_text().strip()}; raise fs.inotify.max_user_instances with sysctl")
+    if allowed < needed:
+        raise NotPossible(f"The fleet was not started: {hosts} hosts need fs.inotify.max_user_instances={needed}, found {allowed}; raise it with sysctl")
 
 
 def find_mirror(sources: t.Iterable[str]) -> str | None:

@@ -16,11 +16,11 @@ GROUP = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """One host: its name in the inventory, its group, and its address in the fleet's network (None until it has one)."""
+    """One host: its name in the inventory, its group, and its address in the fleet's network (empty until it has one)."""
 
     name: str
     group: str
-    address: str | None = None
+    address: str = ""
 
 
 def parse_hosts(text: str) -> tuple[Host, ...]:

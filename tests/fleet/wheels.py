@@ -35,7 +35,8 @@ def ensure(directory: pathlib.Path, requirements: t.Sequence[pathlib.Path], say:
     try:
         files = [word for file in requirements for word in ("-r", str(file))]
         platforms = [f"--platform={name}_{platform.machine()}" for name in HOST_PLATFORMS]
-        machine.run(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(new), "--only-binary=:all:", f"--python-version={HOST_PYTHON}", *platforms, *files)
+        target = ("--only-binary=:all:", f"--python-version={HOST_PYTHON}", *platforms)
+        machine.run(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(new), *target, *files)
         (new / MARK).write_text(wanted)
         new.chmod(0o755)
         shutil.rmtree(directory, ignore_errors=True)

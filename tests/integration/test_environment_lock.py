@@ -20,7 +20,8 @@ from surefoot.ledger import Ledger
 from surefoot.lock import LockHeld, LockLost, hold
 from surefoot.playbooks import Ansible, HostAnswered
 
-TTL = 20.0
+TTL = 30.0
+"""A beat is one run of ansible-playbook, which has a quarter of this for it, on a machine that is busy with other tests."""
 
 HOLDER = """
 import pathlib, sys
@@ -82,8 +83,8 @@ def test_two_controllers_with_ledgers_of_their_own_never_hold_it_at_once(control
             pytest.fail("two at once")
         # The heartbeat keeps it beyond its time to live, which bob's waiting outlasts.
         with pytest.raises(LockHeld), lock(bob, "--tags", "install", wait=TTL * 1.2, waiting=told.append):
-            pytest.fail("two at once")
-        assert not held.lost.is_set()
+            pytest.fail(f"two at once: {held._why_lost}")
+        assert not held.lost.is_set(), held._why_lost
     assert told[-1].waited > TTL
     assert not lock_file(ann).exists()
     with lock(bob):
@@ -118,9 +119,14 @@ def test_the_dead_runner_of_this_machine_is_taken_over_at_once(controllers: tupl
 
 def test_a_lock_that_was_lost_stops_the_work(controllers: tuple[pathlib.Path, pathlib.Path]) -> None:
     ann, _bob = controllers
-    with pytest.raises(LockLost, match="nobody holds it"), lock(ann) as held:
-        lock_file(ann).unlink()
-        assert held.lost.wait(60)
+    held = lock(ann)
+    for _waiting in held.acquire():
+        pytest.fail("nobody else is there")
+    lock_file(ann).unlink()
+    assert held.lost.wait(60)
+    held.release()
+    with pytest.raises(LockLost, match="nobody holds it"):
+        held.check()
     assert not lock_file(ann).exists()
 
 

@@ -7,14 +7,17 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from surefoot.decisions import consult, hold, resume
 from surefoot.freeze import Freeze, frozen
 from surefoot.ledger import Ledger
+from surefoot.loading import parse_project
 from surefoot.models import Environment, ProjectFile
 from surefoot.policy import Request, Ruling, person, rule
+from surefoot.schema import json_schema
 
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
@@ -201,6 +204,22 @@ def test_a_freeze_is_written_back_as_it_was_written() -> None:
     project = ProjectFile.model_validate({"app": "a", "environments": {"production": {"inventory": "i", "freeze": [written]}}})
     assert project.as_mapping()["environments"]["production"]["freeze"] == [written]
     assert ProjectFile.model_validate(project.as_mapping()) == project
+    Draft202012Validator(json_schema("project")).validate(project.as_mapping())
+
+
+@pytest.mark.parametrize(
+    ("window", "message"),
+    [
+        ("{days: [fri], from: 16:00, zone: UTC}", r'surefoot.yml:5:\d+: 16:00 means different things .*write "16:00" in quotes'),
+        ('{days: [fri], form: "16:00", zone: UTC}', r"surefoot.yml:5:\d+: Unknown key form; did you mean from\?"),
+        ('{days: [fri], from: "4pm", zone: UTC}', r"surefoot.yml:5:\d+: A window is from and to"),
+        ("{days: [fri]}", "The key zone is missing in freeze"),
+    ],
+)
+def test_a_freeze_that_cannot_be_is_told_with_its_place(window: str, message: str) -> None:
+    text = f"app: bookshop\nenvironments:\n  production:\n    inventory: i\n    freeze: [{window}]\n"
+    with pytest.raises(InvalidInput, match=message):
+        parse_project(text.encode())
 
 
 # Promotion
@@ -315,6 +334,15 @@ def test_a_clock_that_was_set_back_shortens_nothing(world: World) -> None:
     world.note("released", "verified")
     world.clock.passes(hours=1)
     assert "in place there for 0ms" in refusal(world.ask(PROMOTED))
+    world.clock.passes(hours=1)
+    assert world.ask(PROMOTED).ok
+
+
+def test_one_entry_from_the_future_does_not_stop_everything_until_then(world: World) -> None:
+    world.clock.passes(days=365)
+    world.note("started")
+    world.clock.passes(days=-365)
+    world.note("released", "verified")
     world.clock.passes(hours=1)
     assert world.ask(PROMOTED).ok
 

@@ -41,7 +41,7 @@ class SQLite:
         # A reader holds nobody up and may be patient.
         timeout = self._settings.lock_timeout / 1000 if purpose == TOOL else 5.0
         try:
-            # Without isolation_level=None the driver would run DDL outside of any transaction.
+            # With isolation_level=None the driver opens no transactions of its own; BEGIN and COMMIT are ours alone.
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout)
         except sqlite3.Error as error:
             raise Refused("The database cannot be opened", seen="%s: %s" % (self._path, error), todo="check the path and its permissions") from None

@@ -10,6 +10,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Inv
 from surefoot.document import visible
 from surefoot.exits import Exit
 from surefoot.lock import LockHeld
+from surefoot.project import Cancelled
 
 
 def explain(error: Exception, *, as_json: bool = False) -> Exit:
@@ -34,6 +35,8 @@ def exit_of(error: SurefootError) -> Exit:
     """The exit code that stands for `error`."""
     if isinstance(error, LockHeld):
         return Exit.LOCKED
+    if isinstance(error, Cancelled):
+        return Exit.WAITING
     if isinstance(error, Refused) and not isinstance(error, InvalidInput):
         return Exit.REFUSED
     return Exit.ERROR

@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import sys
+import threading
+import types
+import typing as t
 
 import click
 
 from surefoot.exits import Exit
 from surefoot.project import Applied, Applying
 
+CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def follow(work: Applying, *, as_json: bool, verbose: int) -> Exit:
-    """Go through the work to its end. The first Ctrl-C cancels it; the exit code says how it ended."""
+    """Go through the work to its end. The first Ctrl-C, SIGTERM or SIGHUP cancels it; the exit code says how it ended."""
     from surefoot.report.console import console
     from surefoot.report.documents import applied_document
     from surefoot.report.progress_view import ProgressView
 
-    with ProgressView(console(stderr=as_json), verbose=verbose > 0) as view:
-        while True:
-            try:
-                for event in work:
-                    if as_json:
-                        click.echo(json.dumps(event.as_mapping(), default=str))
-                    else:
-                        view.show(event)
-                break
-            except KeyboardInterrupt:
-                click.echo("Cancelling; what was begun on hosts is surveyed before the next release goes on", err=True)
-                work.cancel()
+    with ProgressView(console(stderr=as_json), verbose=verbose > 0) as view, _cancelled_by_signals(work):
+        for event in work:
+            if as_json:
+                click.echo(json.dumps(event.as_mapping(), default=str))
+            else:
+                view.show(event)
     assert work.result is not None
     code = exit_of(work.result)
     if as_json:
         click.echo(json.dumps(applied_document(work.result, code), default=str))
     return code
+
+
+@contextlib.contextmanager
+def _cancelled_by_signals(work: Applying) -> t.Iterator[None]:
+    """Let signals cancel the work instead of tearing it; a second one does what it would have done without us."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def cancel(number: int, _frame: types.FrameType | None) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        # Not through click: the signal may have come in the middle of a line of ours.
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"Cancelling; what was begun on hosts is surveyed before the next release goes on\n")
+        work.cancel()
+
+    before = {number: signal.signal(number, cancel) for number in CANCELLING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def exit_of(applied: Applied) -> Exit:

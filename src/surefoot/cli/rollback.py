@@ -33,8 +33,8 @@ def command(project_path: pathlib.Path, environment: str | None, as_json: bool, 
         if not click.confirm(f"Undo {f'everything after {to}' if to else 'the last release'} of {name}?", err=True):
             return Exit.WAITING
     work = project.rollback(name, environment, to=to)
-    follow(work, as_json=as_json, verbose=given["verbose"])
+    code = follow(work, as_json=as_json, verbose=given["verbose"])
     assert work.result is not None
     if not work.result.outcomes:
         click.echo("There is nothing to undo", err=True)
-    return Exit.DONE if all(outcome.state != "failed" for outcome in work.result.outcomes.values()) else Exit.NOT_ROLLED_BACK
+    return code

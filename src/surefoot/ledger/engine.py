@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import typing as t
 from pathlib import Path
 
@@ -18,6 +19,8 @@ LOCK_WAIT = 30
 
 _FORMS = "write sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE"
 _WRITING = "surefoot_ledger_writing"
+_UPGRADING = threading.Lock()
+"""Alembic keeps the connection it works on in a global: two threads with a ledger each would write to one, and crash the process."""
 _ADVISORY_KEY = int.from_bytes(hashlib.sha256(b"surefoot.ledger").digest()[:8], "big", signed=True)
 
 
@@ -87,7 +90,8 @@ def upgrade(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _UPGRADING:
+        command.upgrade(config, "head")
 
 
 def _configure_sqlite(connection: t.Any, _record: t.Any) -> None:

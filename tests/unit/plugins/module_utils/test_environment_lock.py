@@ -65,7 +65,8 @@ def test_the_first_gets_it_and_the_second_is_told_who_has_it(path: str, clock: C
     clock.passes(4)
     with pytest.raises(Held) as refused:
         acquire(path, "two", clock)
-    for told in ("ann on laptop", "4711", "since 2027-01-15T08:00:00+00:00", "last beat 2027-01-15T08:00:12+00:00", "silent for 4 s", "surefoot apply one", "60 s"):
+    beats = "since 2027-01-15T08:00:00+00:00, last beat 2027-01-15T08:00:12+00:00, silent for 4 s"
+    for told in ("ann on laptop", "4711", beats, "surefoot apply one", "60 s"):
         assert told in str(refused.value)
     assert refused.value.holder["token"] == "one"
 
@@ -93,7 +94,7 @@ def test_a_silent_holder_is_taken_over_and_named_and_its_next_beat_stops_it(path
     found = acquire(path, "two", clock)
     assert found.taken_over["token"] == "one"
     assert "taken over from ann on laptop" in found.reason
-    with pytest.raises(Lost, match="it is held by .*surefoot apply two"):
+    with pytest.raises(Lost, match=r"it is held by .*surefoot apply two"):
         locks.refresh(path, "one", clock=clock)
     with pytest.raises(Lost, match="not ours to release"):
         locks.release(path, "one")
@@ -194,7 +195,7 @@ def test_a_torn_or_foreign_file_is_refused_and_left_alone(path: str, clock: Cloc
     pathlib.Path(path).parent.mkdir()
     pathlib.Path(path).write_bytes(content)
     for attempt in (lambda: acquire(path, "one", clock), lambda: locks.refresh(path, "one"), lambda: locks.release(path, "one"), lambda: locks.read(path)):
-        with pytest.raises(Refused, match="damaged.*next: make sure that nobody is releasing.*remove the file"):
+        with pytest.raises(Refused, match=r"damaged.*next: make sure that nobody is releasing.*remove the file"):
             attempt()
     assert pathlib.Path(path).read_bytes() == content
 
@@ -222,10 +223,10 @@ def test_a_time_to_live_is_more_than_nothing_and_at_most_a_day(path: str, clock:
 
 def test_a_directory_that_cannot_be_written_is_told(tmp_path: pathlib.Path, clock: Clock) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Refused, match="cannot be written; found: .*file: File exists"):
+    with pytest.raises(Refused, match=r"cannot be written; found: .*file: File exists"):
         acquire(str(tmp_path / "file/shop.lock"), "one", clock)
     (tmp_path / "dir.lock").mkdir()
-    with pytest.raises(Refused, match="cannot be read.*Is a directory"):
+    with pytest.raises(Refused, match=r"cannot be read.*Is a directory"):
         acquire(str(tmp_path / "dir.lock"), "one", clock)
 
 

@@ -1,0 +1,189 @@
+"""A world without Ansible: hosts that are mappings, and an Ansible that does on them what playbooks would, or what a test says instead."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pathlib
+import threading
+import typing as t
+
+import yaml
+
+from surefoot.playbooks import HostAnswered, Output, RunEnded, RunEvent, TaskStarted
+
+KINDS = ("migrate", "install", "restart", "flush_cache", "enable_feature")
+FEATURE: t.Sequence[t.Mapping[str, t.Any]] = (
+    {"release": "table", "why": "Room for reviews", "migrate": {"version": "2.0.0", "to": "0002"}},
+    {"release": "api", "install": {"version": "2.0.0"}, "restart": {}},
+    {"release": "staff", "enable_feature": {"flag": "reviews", "audience": {"groups": ["staff"]}}},
+)
+
+
+class Died(BaseException):
+    """The runner was killed: nothing after this line happens, and no code of ours tidies up."""
+
+
+def survey(live: str = "1.0.0") -> dict[str, t.Any]:
+    """A healthy host of a shop, as release_info tells."""
+    return {
+        "receipt": None,
+        "artifacts": {"path": "/srv/shop", "live": {"version": live, "sha256": "0", "since": 1.0}, "staged": [{"version": live}], "problem": None},
+        "service": {"name": "shop", "running": True, "pid": 1, "started_at": 2.0, "version": live, "stale": False, "reason": f"it runs {live}"},
+        "pool": {"state": "in_pool", "reason": ""},
+        "migrations": {"readable": True, "reason": "", "current": ["0001"], "applied": ["0001"], "pending": ["0002"], "drift": []},
+        "cache": None,
+        "flag": {"flag": "reviews", "audience": None, "foreign": False, "reason": ""},
+    }
+
+
+@dataclasses.dataclass
+class World:
+    """Three hosts. `instead` maps the number of a run (from 0), or the name of a playbook, to what happens in its place."""
+
+    hosts: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=lambda: {name: survey() for name in ("h1", "h2", "h3")})
+    runs: list[tuple[str, dict[str, t.Any]]] = dataclasses.field(default_factory=list)
+    instead: dict[int | str, t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]] = dataclasses.field(default_factory=dict)
+
+    def planned(self) -> dict[str, list[str]]:
+        """The hosts by kind of step."""
+        return {kind: list(self.hosts)[:1] if kind == "migrate" else list(self.hosts) for kind in KINDS}
+
+    def played(self) -> list[str]:
+        """The playbooks that were run, without surveys."""
+        return [name for name, _variables in self.runs if name not in {"survey", "lock"}]
+
+    def play(self, playbook: str, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        number = len(self.runs)
+        self.runs.append((playbook, variables))
+        other = self.instead.get(number) or self.instead.get(playbook)
+        yield from other(self, variables) if other else self.as_usual(playbook, variables)
+
+    def as_usual(self, playbook: str, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        """What the playbook of this name does when nothing goes wrong."""
+        if playbook == "lock":
+            yield answer("h1", "lock", {"lock": {"token": variables["lock_token"]}, "reason": "it was free"})
+            yield ended(["h1"])
+        elif playbook == "survey":
+            yield from self.surveyed()
+        elif playbook == "verify":
+            yield gate("passed")
+            yield ended(list(self.hosts))
+        else:
+            yield from self.released(variables, outcome="rolled_back" if playbook == "rollback" else "verified")
+
+    def surveyed(self) -> t.Iterator[RunEvent]:
+        for name, found in self.hosts.items():
+            yield answer(name, "Survey the host", {"survey": copy.deepcopy(found), "hosts": self.planned()})
+        yield ended(list(self.hosts))
+
+    def released(self, variables: dict[str, t.Any], *, outcome: str = "verified", upto: str | None = None, record: bool = True) -> t.Iterator[RunEvent]:
+        """Do the steps of a release, up to a kind of step where it is killed, then write receipts."""
+        feature = variables.get("surefoot_feature_content") or yaml.safe_load(pathlib.Path(variables["feature"]).read_text())
+        release = next(one for one in feature["releases"] if one["release"] == variables["release"])
+        kinds = [kind for kind in KINDS if kind in release]
+        names = list(dict.fromkeys(name for kind in kinds for name in self.planned()[kind]))
+        for kind in kinds:
+            yield TaskStarted(name=kind, role=kind, play=kind.capitalize())
+            for name in self.planned()[kind]:
+                self.do(kind, name, release[kind])
+                yield answer(name, kind, {"changed": True, "step": step(kind)})
+            if kind == upto:
+                raise Died
+        yield gate("passed")
+        for name in names if record else ():
+            receipt = self.hosts[name]["receipt"] or {"releases": []}
+            entry = {"feature": feature["feature"], "release": release["release"], "outcome": outcome}
+            live = self.hosts[name]["artifacts"]["live"]["version"]
+            self.hosts[name]["receipt"] = {**receipt, "live_version": live, "releases": [*receipt["releases"], entry]}
+            yield answer(name, "Record", {"survey": copy.deepcopy(self.hosts[name]), "step": step("receipt"), "changed": True})
+        yield ended(names)
+
+    def do(self, kind: str, name: str, given: t.Mapping[str, t.Any]) -> None:
+        found = self.hosts[name]
+        if kind == "migrate":
+            for host in self.hosts.values():
+                host["migrations"]["current"] = [given["to"]]
+        elif kind == "install":
+            found["artifacts"]["live"] = {"version": given["version"], "sha256": "0", "since": 3.0}
+        elif kind == "restart":
+            found["service"].update(version=found["artifacts"]["live"]["version"], running=True, stale=False)
+        elif kind == "enable_feature":
+            found["flag"]["audience"] = None if given.get("state") == "absent" else given["audience"]
+
+    def live(self) -> set[str]:
+        return {host["artifacts"]["live"]["version"] for host in self.hosts.values()}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FakeAnsible:
+    """Stands where surefoot.playbooks.Ansible would."""
+
+    root: pathlib.Path
+    inventory: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    worlds: t.ClassVar[dict[pathlib.Path, World]] = {}
+
+    def run(self, playbook: str, variables: t.Mapping[str, t.Any], *, cancelled: threading.Event | None = None, check: bool = False) -> t.Iterator[RunEvent]:
+        for event in self.worlds[self.root].play(playbook, dict(variables)):
+            if cancelled is not None and cancelled.is_set():
+                yield RunEnded(status="canceled", rc=254, stats=None)
+                return
+            yield event
+
+
+def step(kind: str, reason: str = "it was needed") -> dict[str, t.Any]:
+    return {"kind": kind, "needed": True, "reason": reason, "before": {}, "after": {}, "impact": {}, "undo": None, "reversible": True, "duration_ms": 5}
+
+
+def answer(host: str, task: str, result: t.Mapping[str, t.Any], state: str = "ok") -> HostAnswered:
+    return HostAnswered(host=host, task=task, role=None, state=state, result=result)
+
+
+def gate(verdict: str, seen: str = "status 200") -> HostAnswered:
+    told = {"name": "smoke", "verdict": verdict, "seen": seen, "waited": 0.1}
+    state = "ok" if verdict == "passed" else "failed"
+    return answer("h1", "Ask every gate", {"gate": told, "msg": f"Gate smoke is {verdict}; found: {seen}"}, state)
+
+
+def ended(hosts: t.Sequence[str], *, failed: t.Sequence[str] = (), lost: t.Sequence[str] = ()) -> RunEnded:
+    stats = {"processed": dict.fromkeys(hosts, 1), "failures": dict.fromkeys(failed, 1), "dark": dict.fromkeys(lost, 1), "rescued": {}, "ignored": {}}
+    bad = bool(failed or lost)
+    return RunEnded(status="failed" if bad else "successful", rc=2 if bad else 0, stats=stats)
+
+
+def failing(host: str, message: str, *, after: str | None = None) -> t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]:
+    """A run in which a task fails on a host; with `after`, once that kind of step was done everywhere."""
+
+    def happens(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        try:
+            if after:
+                yield from world.released(variables, upto=after)
+        except Died:
+            pass
+        yield answer(host, "Restart", {"msg": message}, "failed")
+        yield ended(list(world.hosts), failed=[host])
+
+    return happens
+
+
+def judging(*verdicts: str) -> t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]:
+    """A release whose steps are done and whose gates then give these verdicts."""
+
+    def happens(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        yield from (event for event in world.released(variables, record=False) if not (isinstance(event, RunEnded) or "gate" in getattr(event, "result", {})))
+        for verdict in verdicts:
+            yield gate(verdict, f"it was {verdict}")
+        yield ended(list(world.hosts), failed=["h1"])
+
+    return happens
+
+
+def dying(upto: str) -> t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]:
+    """A run during which the runner is killed, right after a kind of step."""
+    return lambda world, variables: world.released(variables, upto=upto)
+
+
+def saying(text: str) -> Output:
+    return Output(text=text)
