@@ -29,7 +29,8 @@ def ansible_environment(**extra: str) -> dict[str, str]:
 
 def run_module(name: str, args: t.Mapping[str, t.Any], *, check: bool = False) -> dict[str, t.Any]:
     """The result of one run of `surefoot.release.<name>` on this machine; `failed` is among its keys when it failed."""
-    command = [str(BIN / "ansible"), "localhost", "-m", f"surefoot.release.{name}", "-a", json.dumps(args), "-e", f"ansible_python_interpreter={sys.executable}"]
+    interpreter = f"ansible_python_interpreter={sys.executable}"
+    command = [str(BIN / "ansible"), "localhost", "-m", f"surefoot.release.{name}", "-a", json.dumps(args), "-e", interpreter]
     environment = ansible_environment(ANSIBLE_LOAD_CALLBACK_PLUGINS="1", ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal")
     done = subprocess.run([*command, *(["--check"] if check else []), "--diff"], env=environment, text=True, capture_output=True, cwd=ROOT, timeout=120)
     start = done.stdout.find("=> {")

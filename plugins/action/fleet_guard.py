@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import behind
+from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import PHASES, before, behind
 
 
 class ActionModule(ActionBase):
@@ -19,14 +19,22 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(task_vars=task_vars)
         variables = task_vars or {}
-        _unused, args = self.validate_argument_spec(argument_spec={"phase": {"type": "str", "required": True}, "planned": {"type": "dict", "required": True}})
+        _unused, args = self.validate_argument_spec(
+            argument_spec={
+                "phase": {"type": "str", "required": True},
+                "after": {"type": "list", "elements": "str", "choices": list(PHASES)},
+                "planned": {"type": "dict", "required": True},
+            }
+        )
+        after = before(args["phase"]) if args["after"] is None else args["after"]
         hostvars = variables["hostvars"]
         lost = [host for host in variables["ansible_play_hosts_all"] if host not in variables["ansible_play_hosts"]]
-        found = behind(args["phase"], args["planned"], lambda host, name: hostvars[host].get(name), lost)
+        found = behind(after, args["planned"], lambda host, name: hostvars[host].get(name), lost)
         if found:
             told = ", ".join(f"{host} ({what})" for host, what in sorted(found.items()))
             raise AnsibleActionFail(
-                f"The release stops before phase {args['phase']}, because hosts fell behind; found: {told}; next: see to these hosts, then run the same command again"
+                f"The release stops before phase {args['phase']}, because hosts fell behind; found: {told}; "
+                "next: see to these hosts, then run the same command again"
             )
         result.update(changed=False, behind=[])
         return t.cast("dict[str, t.Any]", result)

@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         super().run(task_vars=variables)
-        _, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        _unused, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         # The task's own words, not the validated ones: `~` and `$HOME` in a path mean the host's.
         arguments = dict(self._task.args)
         if options["environment"]:

@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
-from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, has_staged, plan_release
+from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, has_staged, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import with_names
 
@@ -34,8 +34,9 @@ class ActionModule(ActionBase):
         try:
             release = parse_release(_plain(written), scope["feature"])
             stage = at_ramp_stage(release, args["ramp"], surveys)
+            wanted = here(stage, hosts) if variables.get("ansible_limit") else stage
             undoing = parse_release(_plain(scope["undoing"]), scope["feature"]) if scope.get("undoing") else None
-            plan = plan_release(stage, [parse_release(_plain(before), scope["feature"]) for before in scope["earlier"]], surveys, hosts, undoing)
+            plan = plan_release(wanted, [parse_release(_plain(before), scope["feature"]) for before in scope["earlier"]], surveys, hosts, undoing)
         except SurefootError as error:
             raise AnsibleActionFail(str(error)) from error
         if plan.refusals:

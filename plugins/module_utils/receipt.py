@@ -28,7 +28,7 @@ def read(path: str) -> dict[str, t.Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Refused("The receipt cannot be read", seen="%s: %s" % (path, error.strerror), todo="make it readable for the user ansible works as")
+        raise Refused("The receipt cannot be read", seen="%s: %s" % (path, error.strerror), todo="make it readable for the user ansible works as") from error
     try:
         receipt = json.loads(content.decode())
     except ValueError:

@@ -183,6 +183,7 @@ lost:
   type: bool
 """
 
+import typing as t
 import uuid
 
 from ansible.module_utils.basic import AnsibleModule
@@ -218,7 +219,7 @@ def main() -> None:
     module.exit_json(changed=before != after, diff=dict(before=before, after=after), reason=found.reason, lock=found.lock, taken_over=found.taken_over)
 
 
-def _perform(params, check_mode):
+def _perform(params: t.Mapping[str, t.Any], check_mode: bool) -> locks.Found:
     path = locks.lock_path(params["path"], params["app"])
     if params["state"] == "read":
         lock = locks.read(path)
@@ -239,7 +240,7 @@ def _perform(params, check_mode):
     return locks.acquire(path, holder, params["ttl"], gone=params["gone"], check_mode=check_mode)
 
 
-def _state(lock):
+def _state(lock: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     return {key: lock[key] for key in ("token", "owner", "host", "command", "since")} if lock else {}
 
 

@@ -23,6 +23,13 @@ options:
     description: The phase that is about to begin, V(stage), V(migrate), V(roll), V(flush_cache), V(enable_feature) or V(verify).
     type: str
     required: true
+  after:
+    description:
+      - The phases that every planned host must have got through.
+      - By default those that come before O(phase) in a release; a way back has another order.
+    type: list
+    elements: str
+    choices: [stage, migrate, roll, flush_cache, enable_feature]
   planned:
     description: The hosts of each phase, as M(surefoot.release.plan_release) gives them.
     type: dict

@@ -58,6 +58,7 @@ options:
   receipt:
     description: Path of the receipt of the application on this host.
     type: path
+    required: true
   install:
     description:
       - Look at the artifacts under an install path.
@@ -189,6 +190,7 @@ survey:
 """
 
 import datetime
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -196,7 +198,7 @@ from ansible_collections.surefoot.release.plugins.module_utils import receipt as
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
 from ansible_collections.surefoot.release.plugins.module_utils.step import Step, result
 from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
-from ansible_collections.surefoot.release.plugins.module_utils.undeclared import undeclared
+from ansible_collections.surefoot.release.plugins.module_utils.undeclared import Survey, undeclared
 
 
 def main() -> None:
@@ -229,7 +231,7 @@ def main() -> None:
     module.exit_json(**result(step, survey=dict(survey, receipt=receipt)))
 
 
-def _refuse_undeclared(module, survey):
+def _refuse_undeclared(module: AnsibleModule, survey: Survey) -> None:
     found = undeclared(module.params["before"] or {}, survey, module.params["declared"]) if module.params["before"] else []
     if found:
         module.fail_json(
@@ -240,7 +242,8 @@ def _refuse_undeclared(module, survey):
         )
 
 
-def _entered(params, survey):
+def _entered(params: t.Mapping[str, t.Any], survey: Survey) -> tuple[Step, dict[str, t.Any]]:
+    """The step, and the receipt it leaves."""
     old = survey["receipt"]
     live = _live(survey) or (old or {}).get("live_version")
     entry = {key: params[key] for key in ("feature", "release", "digest", "outcome", "run")}
@@ -252,11 +255,11 @@ def _entered(params, survey):
     return Step(kind="receipt", needed=needed, reason=reason, before=_told(old), after=_told(new)), new
 
 
-def _live(survey):
+def _live(survey: Survey) -> str | None:
     return ((survey.get("artifacts") or {}).get("live") or {}).get("version")
 
 
-def _told(receipt):
+def _told(receipt: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     if receipt is None:
         return {}
     last = dict(receipt["releases"][-1]) if receipt["releases"] else None

@@ -23,6 +23,12 @@ class Refusal:
     todo: str = ""
 
 
+def spoken(refusal: Refusal) -> str:
+    """A refusal in one line."""
+    parts = [f"{refusal.host}: {refusal.message}" if refusal.host else refusal.message]
+    return "; ".join([*parts, *([f"found: {refusal.seen}"] if refusal.seen else []), *([f"next: {refusal.todo}"] if refusal.todo else [])])
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Contract:
     """What a release may find `live`: the version left by the releases before it, and its `own` where it was begun before."""

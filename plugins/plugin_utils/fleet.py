@@ -17,18 +17,23 @@ PHASES: t.Mapping[str, str] = {
 """The phases of a release that touch hosts, in order, each with the variable its last task leaves on every host that got through."""
 
 
-def behind(phase: str, planned: t.Mapping[str, t.Sequence[str]], variable: t.Callable[[str, str], t.Any], lost: t.Collection[str]) -> dict[str, str]:
-    """The hosts that did not get through the phases before `phase`, or are `lost` to the play, each with what happened.
+def before(phase: str) -> tuple[str, ...]:
+    """The phases of a release that come before `phase`; of all of them where it is none of them."""
+    names = list(PHASES)
+    return tuple(names[: names.index(phase)] if phase in names else names)
+
+
+def behind(
+    after: t.Sequence[str], planned: t.Mapping[str, t.Sequence[str]], variable: t.Callable[[str, str], t.Any], lost: t.Collection[str]
+) -> dict[str, str]:
+    """The hosts that did not get through the phases `after` which the next one comes, or are `lost` to the play, each with what happened.
 
     `planned` maps each phase to its hosts; `variable(host, name)` gives what a task left on a host, or None.
     """
-    found = {host: "lost to this play" for host in lost}
-    for earlier, name in PHASES.items():
-        if earlier == phase:
-            break
+    found = dict.fromkeys(lost, "lost to this play")
+    for earlier in after:
         for host in planned.get(earlier, ()):
-            left = variable(host, name)
-            problem = _problem(left)
+            problem = _problem(variable(host, PHASES[earlier]))
             if problem:
                 found[host] = f"{problem} in phase {earlier}"
     return found

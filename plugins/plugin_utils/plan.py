@@ -118,6 +118,11 @@ def at_ramp_stage(release: Release, share: float | None, surveys: t.Mapping[str,
     return dataclasses.replace(release, steps={**release.steps, "enable_feature": step})
 
 
+def here(release: Release, hosts: t.Mapping[str, t.Sequence[str]]) -> Release:
+    """The part of a release that concerns any of `hosts`, under a limit that leaves others out."""
+    return dataclasses.replace(release, steps={kind: step for kind, step in release.steps.items() if hosts.get(kind)})
+
+
 def reality_digest(surveys: t.Mapping[str, Survey]) -> str:
     """sha256 over the surveyed state without what moves by itself, such as process ids and start times."""
     steady = {host: {kind: _steady(found) for kind, found in survey.items()} for host, survey in surveys.items()}

@@ -8,7 +8,9 @@ import typing as t
 __version__ = "0.1.0"
 
 if t.TYPE_CHECKING:
-    from surefoot.project import Applied, Applying, Cancelled, FeaturePlan, Project, Surveyed
+    from surefoot.jobs import Applied
+    from surefoot.planning import FeaturePlan, Surveyed
+    from surefoot.project import Applying, Cancelled, Project
 
 __all__ = ["Applied", "Applying", "Cancelled", "FeaturePlan", "Project", "Surveyed"]
 

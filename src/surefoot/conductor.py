@@ -38,13 +38,17 @@ class Outcome:
 
 @dataclasses.dataclass(kw_only=True)
 class Conductor:
-    """Performs releases of one feature in one environment. `variables` go to every playbook; `cancelled` stops the work at the next chance."""
+    """Performs releases of one feature in one environment.
+
+    `plan` is the digest of the saved plan it goes by, if any; `variables` go to every playbook; `cancelled` stops the work at the next chance.
+    """
 
     ansible: Ansible
     ledger: Ledger
     environment: str
     feature: str
     run: str
+    plan: str | None
     variables: t.Mapping[str, t.Any]
     watch: t.Callable[[], Watch]
     cancelled: threading.Event
@@ -62,12 +66,9 @@ class Conductor:
                 if standing.state != "released":
                     self._note("released", release, {})
                 outcome = yield from self._soak(release, hosts, _seconds_since(standing.since) if standing.state == "released" else 0.0)
-            impact = watch.judge(release.impact)
-        if outcome.ok and (broken := [f"{one['probe']}: {reason}" for one in impact if one["verdict"] == "broken" for reason in one["reasons"]]):
-            outcome = Outcome(state="failed", reasons=tuple(broken))
-        outcome = dataclasses.replace(outcome, impact=impact)
-        self._note("verified" if outcome.ok else "failed", release, {"outcome": outcome.state, "reasons": list(outcome.reasons), "impact": list(impact)})
-        yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, impact=impact, seconds=time.monotonic() - begun)
+            outcome = _with_impact(outcome, watch.judge(release.impact))
+        self._note("verified" if outcome.ok else "failed", release, _told(outcome))
+        yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, impact=outcome.impact, seconds=time.monotonic() - begun)
         return outcome
 
     def roll_back(self, release: Release, back: Release, content: t.Mapping[str, t.Any], hosts: t.Sequence[str]) -> t.Generator[Event, None, Outcome]:
@@ -81,11 +82,26 @@ class Conductor:
         yield ReleaseEnded(release=release.name, outcome=state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
         return outcome
 
-    def ask_gates(self, name: str) -> t.Generator[Event, None, Outcome]:
-        """Ask the gates of a release once."""
+    def catch_up(self, release: Release, hosts: t.Sequence[str]) -> t.Generator[Event, None, Outcome]:
+        """Bring `hosts` that are behind to where `release` has brought the others already."""
         begun = time.monotonic()
-        outcome = yield from self._play("verify", name, (), {"release": name})
-        yield ReleaseEnded(release=name, outcome=outcome.state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
+        self._note("catching_up", release, {"hosts": list(hosts)})
+        with self.watch() as watch:
+            watch.settle(release.impact, self.cancelled)
+            variables = {"release": release.name, **({"surefoot_ramp": 100} if release.ramp else {})}
+            outcome = yield from self._play("release", release.name, hosts, variables)
+            outcome = _with_impact(outcome, watch.judge(release.impact))
+        self._note("caught_up" if outcome.ok else "catch_up_failed", release, {"hosts": list(hosts), **_told(outcome)})
+        yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, impact=outcome.impact, seconds=time.monotonic() - begun)
+        return outcome
+
+    def ask_gates(self, release: Release, *, adopted: bool) -> t.Generator[Event, None, Outcome]:
+        """Ask the gates of a release once. One that was `adopted` is verified by that."""
+        begun = time.monotonic()
+        outcome = yield from self._play("verify", release.name, (), {"release": release.name})
+        if adopted and outcome.ok:
+            self._note("verified", release, _told(outcome))
+        yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
         return outcome
 
     def _release(self, release: Release, hosts: t.Sequence[str]) -> t.Generator[Event, None, Outcome]:
@@ -141,7 +157,20 @@ class Conductor:
         return _judge(ended, hosts, failures, verdicts, self.cancelled.is_set())
 
     def _note(self, kind: str, release: Release, payload: t.Mapping[str, t.Any]) -> None:
-        self.ledger.append(self.environment, kind, dict(payload), feature=self.feature, release=release.name, run=self.run)
+        told = {**payload, **({"plan": self.plan} if self.plan else {})}
+        self.ledger.append(self.environment, kind, told, feature=self.feature, release=release.name, run=self.run)
+
+
+def _with_impact(outcome: Outcome, impact: tuple[dict[str, t.Any], ...]) -> Outcome:
+    """The outcome with what was measured; green tasks do not help a release that users felt more of than it had said."""
+    broken = tuple(f"{one['probe']}: {reason}" for one in impact if one["verdict"] == "broken" for reason in one["reasons"])
+    if outcome.ok and broken:
+        return Outcome(state="failed", reasons=broken, impact=impact)
+    return dataclasses.replace(outcome, impact=impact)
+
+
+def _told(outcome: Outcome) -> dict[str, t.Any]:
+    return {"outcome": outcome.state, "reasons": list(outcome.reasons), "impact": list(outcome.impact)}
 
 
 def _judge(ended: RunEnded, hosts: t.Sequence[str], failures: list[str], verdicts: set[str], cancelled: bool) -> Outcome:

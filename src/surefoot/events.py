@@ -23,6 +23,15 @@ class SurveyStarted(Event):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class WaitingForLock(Event):
+    """Somebody else releases to the environment; seconds waited so far, and left."""
+
+    holder: str
+    waited: float
+    left: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Planned(Event):
     """A release was planned; `plan` is Plan.as_mapping()."""
 

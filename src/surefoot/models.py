@@ -237,7 +237,7 @@ class Environment(Model):
 class HttpProbe(Model):
     """Steady requests to one URL."""
 
-    url: Url = Field(description="What to ask for; variables of the inventory may be used")
+    url: Url = Field(description="What to ask for")
     rate: float = Field(default=20.0, gt=0, le=1000, description="Requests per second")
     timeout: Duration = Field(default=2.0, description="After how long a request has failed")
     expect: int = Field(default=200, ge=100, le=599, description="The status of a good answer")

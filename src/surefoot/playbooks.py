@@ -73,6 +73,7 @@ class Ansible:
     root: pathlib.Path
     inventory: tuple[str, ...]
     arguments: tuple[str, ...] = ()
+    limit: str | None = None
     environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def run(self, playbook: str, variables: t.Mapping[str, t.Any], *, cancelled: threading.Event | None = None, check: bool = False) -> t.Iterator[RunEvent]:
@@ -112,7 +113,8 @@ class Ansible:
                 playbook=str(playbook_path(playbook, self.root)),
                 inventory=[str(self.root / source) if (self.root / source).exists() else source for source in self.inventory],
                 extravars=variables,
-                cmdline=" ".join(_quoted([*self.arguments, *(["--check", "--diff"] if check else [])])) or None,
+                cmdline=" ".join(_quoted([*self.arguments, *(["--limit", self.limit] if self.limit else []), *(["--check", "--diff"] if check else [])]))
+                or None,
                 envvars=self._environment(),
                 settings={"pexpect_timeout": CANCEL_POLL_SECONDS},
                 event_handler=lambda event: _queue(event, events),

@@ -13,6 +13,7 @@ if t.TYPE_CHECKING:
 
 Survey = t.Mapping[str, t.Any]
 
+IN_PLACE = frozenset({"verified", "adopted"})
 SETTLED = frozenset({"verified", "rolled_back"})
 UNDER_WAY = frozenset({"started", "released", "rolling_back", "rollback_failed"})
 
@@ -66,22 +67,32 @@ def standings(entries: t.Iterable[Entry]) -> dict[str, Standing]:
         before = last.before
         if entry.kind == "started" and (last.state == "none" or last.state in SETTLED):
             before = entry.payload.get("before", {})
-        if entry.kind in {"failed", *SETTLED, *UNDER_WAY}:
+        if entry.kind in {"failed", "adopted", *SETTLED, *UNDER_WAY}:
             found[entry.release] = Standing(state=entry.kind, since=entry.at, run=entry.run or "", before=before, details=entry.payload)
     return found
 
 
 def progress(
-    releases: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]], known: t.Mapping[str, Standing]
+    releases: t.Sequence[Release],
+    surveys: t.Mapping[str, Survey],
+    hosts: t.Mapping[str, t.Sequence[str]],
+    known: t.Mapping[str, Standing],
+    *,
+    limited: bool = False,
 ) -> Progress:
-    """The progress on a path: a release is done when its hosts have its receipt and the ledger, as far as it knows of it, agrees."""
+    """The progress on a path: a release is done when its hosts have its receipt and the ledger, as far as it knows of it, agrees.
+
+    When the hosts are `limited` on purpose, those without the receipt of a release that was verified elsewhere are behind; otherwise that is drift.
+    """
     found, drift = [], []
     for release in releases:
         standing = known.get(release.name, Standing())
         concerned = list(dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ())))
         missing = tuple(host for host in concerned if release.name not in verified_here(surveys.get(host, {}), release.feature))
         state = _state(release, standing, missing, concerned)
-        if standing.state == "verified" and missing and release.steps:
+        if standing.state in IN_PLACE and missing and limited:
+            state = "behind"
+        elif standing.state in IN_PLACE and missing and release.steps:
             drift.append(f"the ledger says that {release.name} was verified, but there is no receipt of it on {', '.join(missing)}")
         found.append(ReleaseProgress(release=release, state=state, standing=standing, missing=missing))
     return Progress(releases=tuple(found), drift=tuple(drift))

@@ -15,6 +15,7 @@ import typing as t
 from pydantic import BaseModel, ConfigDict
 
 import surefoot
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, reality_digest
 from surefoot.differences import changes
 from surefoot.document import printable
@@ -175,6 +176,16 @@ def differences(saved: SavedPlan, now: SavedPlan) -> list[str]:
         if found and saved.surefoot != now.surefoot:
             found.append(f"surefoot was {printable(saved.surefoot)}, is {now.surefoot}")
     return [*found[:MOST_DIFFERENCES], f"and {len(found) - MOST_DIFFERENCES} more"] if len(found) > MOST_DIFFERENCES else found
+
+
+def check_saved(saved: SavedPlan, now: SavedPlan) -> None:
+    """Raise Refused, with the differences, when a saved plan may not be applied by what the same plan would be `now`."""
+    if goes_on(saved, now.ledger):
+        moved = [*changes(saved.content, now.content), *(part for part in {*saved.surroundings, *now.surroundings} if _part(saved, part) != _part(now, part))]
+    else:
+        moved = differences(saved, now)
+    if moved:
+        raise Refused("The plan is stale, nothing was changed", seen="\n".join(moved), todo="plan again, and have that plan approved")
 
 
 def goes_on(saved: SavedPlan, ledger: t.Sequence[Remembered]) -> bool:

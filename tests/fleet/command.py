@@ -50,7 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("script/fleet", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    up = _add(commands, "up", _up, "start a fleet, add hosts to it, or start again what stopped; leaves nothing behind when it fails")
+    up = _add(
+        commands,
+        "up",
+        _up,
+        "start a fleet, add hosts to it, or bring back hosts that froze, stopped or lost their network; leaves nothing behind when it fails",
+    )
     up.add_argument("--hosts", required=True, metavar="GROUP:COUNT,…", help="the hosts that must be there, for example app:3,db:1")
     up.add_argument("--user", default="root", choices=["root", "deploy"], help="whom Ansible logs in as; deploy uses sudo (default: root)")
     up.add_argument("--volume", action="append", default=[], metavar="HERE:THERE[:ro]", help="mount a directory of this machine into every new host")

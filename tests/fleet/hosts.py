@@ -44,13 +44,13 @@ class Fleet:
         return dict(sorted(hosts.items(), key=lambda item: int(item[0].address.rsplit(".", 1)[1])))
 
     def up(self, wanted: t.Sequence[Host], *, user: str, volumes: t.Sequence[str], deadline: float) -> None:
-        """Make the wanted hosts that are not there, start the ones that do not run, and wait until all answer.
+        """Make the wanted hosts that are not there, bring back the ones that froze, stopped or lost their network, and wait until all answer.
 
         What was made is removed again when this fails or is interrupted. `deadline` is in seconds, for all hosts together.
         """
         machine.require_root()
-        machine.require_inotify(len(wanted))
         machine.require_commands(machine.NEEDED)
+        machine.require_inotify(len(wanted) + self._hosts_of_others())
         self._claim_directory()
         with self._undone_on_failure():
             host_image = image.ensure(self._say)
@@ -62,7 +62,7 @@ class Fleet:
             self._write(every, user)
             self._say(f"Starting {len(new)} hosts of {len(every)} in {self.name}")
             self._each(lambda host: self._create(host, host_image, volumes), new)
-            self._each(self._resume, [host for host, state in present.items() if state != "running"])
+            self._each(self._resume, list(present))
             self._wait(every, user, time.monotonic() + deadline)
 
     def remove(self, names: t.Sequence[str]) -> None:
@@ -97,6 +97,10 @@ class Fleet:
             else:
                 self.down()
             raise
+
+    def _hosts_of_others(self) -> int:
+        every = machine.run("podman", "ps", "--filter", f"label={LABEL}", "--format", f'{{{{index .Labels "{LABEL}"}}}}').split()
+        return sum(name != self.name for name in every)
 
     def _is_ours(self) -> bool:
         mark = self.directory / MARK
@@ -146,7 +150,8 @@ class Fleet:
 
     def _resume(self, host: Host) -> None:
         container = self._container(host)
-        machine.run("podman", "unpause", container, check=False)
+        for undo in (["unpause", container], ["network", "connect", f"--ip={host.address}", self.name, container]):
+            machine.run("podman", *undo, check=False)  # fails where there is nothing to undo
         machine.run("podman", "start", container, timeout=120)
 
     def _delete(self, host: Host) -> None:

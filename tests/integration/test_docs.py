@@ -169,7 +169,8 @@ def test_a_role_describes_the_variables_it_takes(role: str) -> None:
     home = ROOT / "roles" / role
     entry_points = yaml.safe_load((home / "meta/argument_specs.yml").read_text())["argument_specs"]
     taken = {name for entry_point in entry_points.values() for name in entry_point.get("options") or {}}
-    described = set(re.findall(r"^\| `(\w+)` \|", (home / "README.md").read_text(), re.MULTILINE)) - set(entry_points)
+    cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", (home / "README.md").read_text(), re.MULTILINE)
+    described = set(re.findall(r"\w+", " ".join(cells))) - set(entry_points)
     assert described == taken
 
 

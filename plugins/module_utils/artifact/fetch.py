@@ -20,8 +20,6 @@ from ansible_collections.surefoot.release.plugins.module_utils.artifact.archive 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import Wanted
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, StepFailed
 
-_TROUBLE = (OSError, ValueError, http.client.HTTPException, urls.ConnectionError, urls.MissingModuleError)
-
 
 @contextlib.contextmanager
 def opened(wanted: Wanted, workspace: str) -> t.Iterator[tuple[t.BinaryIO, str]]:
@@ -59,7 +57,7 @@ def _download(url: str, path: str) -> None:
             expected = answer.headers.get("Content-Length")
             if expected is not None and int(expected) != copy.tell():
                 raise OSError("the connection ended after %d of %s bytes" % (copy.tell(), expected))
-    except _TROUBLE as error:
+    except (OSError, ValueError, http.client.HTTPException, urls.ConnectionError, urls.MissingModuleError) as error:
         raise StepFailed("The artifact cannot be downloaded", seen="%s: %s" % (url, error), todo="see that the host can reach it") from error
 
 

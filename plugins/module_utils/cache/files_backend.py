@@ -42,7 +42,7 @@ class FilesCache:
         return next(self._entries(), None) is not None
 
     def count(self) -> int:
-        return sum(1 for _ in self._entries())
+        return len(list(self._entries()))
 
     def record(self, value: str) -> None:
         try:

@@ -127,7 +127,7 @@ def _ask(address: str, command: str) -> str:
 
 
 def _connect(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
+    host, _colon, port = address.rpartition(":")
     if "/" not in address and port.isdigit():
         return socket.create_connection((host.strip("[]") or "localhost", int(port)), timeout=_TIMEOUT)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -62,7 +62,7 @@ class Command:
         def observe() -> bool:
             return process.find(seen.process.pid) == seen.process if seen.process else self.status().running
 
-        _, ended = poll(observe, lambda alive: not alive, timeout=self._stop_timeout, interval=0.05)
+        _alive, ended = poll(observe, lambda alive: not alive, timeout=self._stop_timeout, interval=0.05)
         if not ended:
             raise StepFailed(
                 "%s did not stop within %g s" % (self.service, self._stop_timeout),

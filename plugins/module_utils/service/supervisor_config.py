@@ -53,7 +53,7 @@ def read_address(path: str | None) -> Address:
     username, password = (option("supervisorctl", name) or option(server, name) for name in ("username", "password"))
     if url.startswith("unix://"):
         return Address(os.path.join(here, url[len("unix://") :]), username=username, password=password)
-    host, _, port = url.partition("://")[2].rstrip("/").rpartition(":") if "://" in url else url.rpartition(":")
+    host, _colon, port = url.partition("://")[2].rstrip("/").rpartition(":") if "://" in url else url.rpartition(":")
     if not port.isdigit():
         raise InvalidInput("%s says supervisord listens at %r, which has no port" % (path, url), todo="check serverurl")
     return Address(None, "localhost" if host in ("", "*") else host, int(port), username, password)

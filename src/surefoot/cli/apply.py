@@ -8,7 +8,7 @@ import typing as t
 
 import click
 
-from surefoot.cli.options import ansible_options, environment_option, feature_argument, json_option, load, project_option, which_feature
+from surefoot.cli.options import ansible_options, environment_option, feature_argument, json_option, load, lock_wait_option, project_option, which_feature
 from surefoot.exits import Exit
 
 
@@ -18,8 +18,10 @@ from surefoot.exits import Exit
 @json_option
 @click.option("--to", metavar="RELEASE", help="Go on through the gates up to and with this release.")
 @click.option("--all", "everything", is_flag=True, help="Go on through the gates to the end of the feature.")
+@click.option("--plan", "plan_path", type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path), help="Apply just what this saved plan holds.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--no-rollback", is_flag=True, help="Leave a failed release as it is.")
+@lock_wait_option
 @feature_argument
 @ansible_options
 def command(
@@ -28,6 +30,7 @@ def command(
     as_json: bool,
     to: str | None,
     everything: bool,
+    plan_path: pathlib.Path | None,
     yes: bool,
     no_rollback: bool,
     feature: str | None,
@@ -41,9 +44,17 @@ def command(
     from surefoot.report.console import console
     from surefoot.report.plan_view import show_plan
 
-    if to and everything:
-        raise click.UsageError("--to and --all say different things")
+    if sum(map(bool, (to, everything, plan_path))) > 1:
+        raise click.UsageError("--to, --all and --plan say different things")
     project = load(project_path, **given)
+    saved = None
+    if plan_path:
+        from surefoot.plan_file import load as load_plan
+
+        saved = load_plan(plan_path)
+        if (feature or saved.feature, environment or saved.environment) != (saved.feature, saved.environment):
+            raise click.UsageError(f"The plan is for {saved.feature} in {saved.environment}")
+        feature, environment = saved.feature, saved.environment
     name = which_feature(project, feature)
     if not yes:
         plan = project.plan(name, environment)
@@ -57,7 +68,9 @@ def command(
             return Exit.WAITING
         if not click.confirm("Apply?", err=True):
             return Exit.WAITING
-    code = follow(project.apply(name, environment, to=to, everything=everything, auto_rollback=not no_rollback), as_json=as_json, verbose=given["verbose"])
+    code = follow(
+        project.apply(name, environment, to=to, everything=everything, auto_rollback=not no_rollback, saved=saved), as_json=as_json, verbose=given["verbose"]
+    )
     if not as_json:
         console(stderr=True).print(_closing(code, name), style="dim")
     return code

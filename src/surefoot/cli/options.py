@@ -18,6 +18,9 @@ project_option = click.option(
 )
 environment_option = click.option("-E", "--environment", help="The environment; not needed where there is only one.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON on stdout.")
+lock_wait_option = click.option(
+    "--lock-wait", type=float, default=0.0, metavar="SECONDS", help="How long to wait while somebody else releases to the environment; not at all by default."
+)
 feature_argument = click.argument("feature", required=False)
 
 
@@ -35,10 +38,8 @@ def ansible_options(command: Command) -> Command:
 
 
 def ansible_arguments(given: t.Mapping[str, t.Any]) -> tuple[str, ...]:
-    """The command line for ansible-playbook out of what ansible_options() gave."""
+    """The command line for ansible-playbook out of what ansible_options() gave, but for the limit."""
     arguments: list[str] = []
-    if given.get("limit"):
-        arguments += ["--limit", given["limit"]]
     if given.get("forks"):
         arguments += ["--forks", str(given["forks"])]
     for variables in given.get("extra_vars") or ():
@@ -54,7 +55,7 @@ def load(project_path: pathlib.Path, **given: t.Any) -> Project:
     """The project at a path, with what ansible is to be told."""
     from surefoot.project import Project
 
-    return Project.load(project_path, ansible_arguments=ansible_arguments(given))
+    return Project.load(project_path, ansible_arguments=ansible_arguments(given), limit=given.get("limit"), lock_wait=given.get("lock_wait", 0.0))
 
 
 def which_feature(project: Project, feature: str | None) -> str:

@@ -14,7 +14,8 @@ import typing as t
 import click
 
 from surefoot.exits import Exit
-from surefoot.project import Applied, Applying
+from surefoot.jobs import Applied
+from surefoot.project import Applying
 
 CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -64,6 +65,6 @@ def exit_of(applied: Applied) -> Exit:
     if applied.ok:
         return Exit.DONE
     states = {outcome.state for outcome in applied.outcomes.values() if not outcome.ok}
-    if states & {"cancelled", "inconclusive"}:
+    if states & {"cancelled", "inconclusive", "waiting"}:
         return Exit.WAITING
     return Exit.ROLLED_BACK if applied.rolled_back else Exit.NOT_ROLLED_BACK

@@ -8,7 +8,7 @@ import typing as t
 
 import click
 
-from surefoot.cli.options import ansible_options, environment_option, feature_argument, json_option, load, project_option, which_feature
+from surefoot.cli.options import ansible_options, environment_option, feature_argument, json_option, load, lock_wait_option, project_option, which_feature
 from surefoot.exits import Exit
 
 
@@ -18,6 +18,7 @@ from surefoot.exits import Exit
 @json_option
 @click.option("--to", metavar="RELEASE", help="Undo everything after this release.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@lock_wait_option
 @feature_argument
 @ansible_options
 def command(project_path: pathlib.Path, environment: str | None, as_json: bool, to: str | None, yes: bool, feature: str | None, **given: t.Any) -> Exit:

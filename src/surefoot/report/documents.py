@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from surefoot.jobs import Applied
 from surefoot.ledger import Entry
+from surefoot.planning import FeaturePlan, Surveyed
 from surefoot.progress import Progress
-from surefoot.project import Applied, FeaturePlan, Surveyed
 
 FORMAT = 1
 

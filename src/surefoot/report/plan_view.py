@@ -7,11 +7,11 @@ import typing as t
 from rich.console import Console
 from rich.text import Text
 
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken as spoken_refusal
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import HostStep, Plan, PlannedStep
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Impact
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import spoken
-from surefoot.project import FeaturePlan
-from surefoot.project import spoken as spoken_refusal
+from surefoot.planning import FeaturePlan
 
 _MARKS = {True: ("+", "green"), False: ("·", "dim"), None: ("?", "yellow")}
 
@@ -20,7 +20,7 @@ def show_plan(console: Console, plan: FeaturePlan, *, probes: t.Sequence[str]) -
     """Write where the feature stands, what its next release would do on which host and why, what users would notice, and the way back."""
     console.print(Text.assemble((f"{plan.feature} in {plan.environment}", "bold")))
     for one in plan.progress.releases:
-        mark, style = {"done": ("✓", "green"), "unfinished": ("…", "yellow"), "failed": ("✗", "red")}.get(one.state, ("·", "dim"))
+        mark, style = {"done": ("✓", "green"), "unfinished": ("…", "yellow"), "failed": ("✗", "red"), "behind": ("…", "yellow")}.get(one.state, ("·", "dim"))
         following = plan.progress.next is one
         console.print(
             Text.assemble((f"  {mark} {one.release.name}", "bold" if following else style), f"   {one.release.why}", ("   next" if following else "", "bold"))

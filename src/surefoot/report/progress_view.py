@@ -10,9 +10,22 @@ from rich.console import Console
 from rich.text import Text
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import spoken
-from surefoot.events import AnsibleOutput, Event, GateAsked, HostFailed, PhaseStarted, Planned, ReleaseEnded, ReleaseStarted, Soaking, StepDone, SurveyStarted
+from surefoot.events import (
+    AnsibleOutput,
+    Event,
+    GateAsked,
+    HostFailed,
+    PhaseStarted,
+    Planned,
+    ReleaseEnded,
+    ReleaseStarted,
+    Soaking,
+    StepDone,
+    SurveyStarted,
+    WaitingForLock,
+)
 
-_MARKS = {"verified": ("✓", "green"), "rolled_back": ("↩", "yellow"), "cancelled": ("■", "yellow"), "inconclusive": ("?", "yellow")}
+_MARKS = {"verified": ("✓", "green"), "rolled_back": ("↩", "yellow"), "cancelled": ("■", "yellow"), "inconclusive": ("?", "yellow"), "waiting": ("…", "yellow")}
 _VERDICTS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "inconclusive": ("?", "yellow"), "error": ("!", "yellow")}
 
 
@@ -38,16 +51,12 @@ class ProgressView:
     def show(self, event: Event) -> None:
         """Write one event."""
         match event:
-            case SurveyStarted():
-                self._now(f"surveying the hosts of {event.feature} in {event.environment}")
             case ReleaseStarted():
                 self._started = time.monotonic()
                 self._line("", "")
                 self._line(f"{event.position}/{event.total}  {event.release}", "bold", event.why and f"   {event.why}")
             case Planned():
                 self._planned(event.plan)
-            case PhaseStarted():
-                self._now(f"{event.release}: {event.title.lower()}")
             case StepDone():
                 self._step(event)
             case GateAsked():
@@ -58,12 +67,13 @@ class ProgressView:
                 self._line(f"  ✗ {event.host} {what}: {event.task}", "red")
                 for line in event.message.splitlines():
                     self._line(f"      {line}", "red")
-            case Soaking():
-                self._now(f"{event.release}: in place, watched for {spoken(event.left)} more")
             case ReleaseEnded():
                 self._ended(event)
-            case AnsibleOutput() if self._verbose:
-                self._console.print(Text(event.text))
+            case AnsibleOutput():
+                if self._verbose:
+                    self._console.print(Text.from_ansi(event.text))
+            case _:
+                self._now(_going_on(event))
 
     def _planned(self, plan: t.Mapping[str, t.Any]) -> None:
         if not plan["needed"] and plan["steps"]:
@@ -92,3 +102,16 @@ class ProgressView:
             self._status.update(Text(f"{text} …", style="dim"))
         elif self._verbose:
             self._line(f"  {text}", "dim")
+
+
+def _going_on(event: Event) -> str:
+    match event:
+        case SurveyStarted():
+            return f"surveying the hosts of {event.feature} in {event.environment}"
+        case WaitingForLock():
+            return f"waiting for the lock, {spoken(event.left)} more: {event.holder}"
+        case PhaseStarted():
+            return f"{event.release}: {event.title.lower()}"
+        case Soaking():
+            return f"{event.release}: in place, watched for {spoken(event.left)} more"
+    return ""

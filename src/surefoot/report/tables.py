@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from surefoot.ledger import Entry
-from surefoot.project import Surveyed
+from surefoot.planning import Surveyed
 
 
 def survey_table(surveyed: Surveyed) -> Table:

@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 import yaml
+
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import at_ramp_stage, plan_release, reality_digest
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release

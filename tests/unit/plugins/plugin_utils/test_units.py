@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import batch_sizes, fraction, seconds, spoken
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.surefoot.release.plugins.plugin_utils.verdict import judge_run
 
 GREEN: dict[str, t.Any] = {"status": "successful", "rc": 0, "stats": {"processed": {"a1": 1, "a2": 1, "localhost": 1}}, "planned": ["a1", "a2"]}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import way_back
 

@@ -1,0 +1,231 @@
+"""The work that changes an environment, or asks its gates: apply, the way back, verify. Under the environment's lock, with the ledger told of each step."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import sys
+import threading
+import typing as t
+import uuid
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
+from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import Before, way_back
+from surefoot.conductor import Conductor, Outcome
+from surefoot.decisions import consult
+from surefoot.environment_lock import EnvironmentLock
+from surefoot.events import Event, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock
+from surefoot.ledger.store import whoami
+from surefoot.lock import hold
+from surefoot.planning import FeaturePlan, Surveyed, before_states, concerned
+from surefoot.policy import Request
+from surefoot.progress import SETTLED, ReleaseProgress
+from surefoot.saved_plan import SavedPlan, check_saved
+from surefoot.watch import Watch
+
+if t.TYPE_CHECKING:
+    from surefoot.ledger import Ledger
+    from surefoot.project import Project
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Applied:
+    """How `apply` or `rollback` ended: the outcome by release, in order, and whether a way back was taken, None where none was needed."""
+
+    outcomes: t.Mapping[str, Outcome]
+    rolled_back: bool | None = None
+
+    @property
+    def ok(self) -> bool:
+        return all(outcome.ok for outcome in self.outcomes.values())
+
+
+Work = t.Generator[Event, None, Applied]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Job:
+    """Work on one feature in one environment. `lock_wait` is how many seconds to wait for a lock that somebody else holds."""
+
+    project: Project
+    feature: str
+    environment: str
+    cancelled: threading.Event
+    lock_wait: float = 0.0
+    plan: str | None = None
+
+    def apply(self, *, to: str | None, everything: bool, auto_rollback: bool, saved: SavedPlan | None) -> Work:
+        """Perform the next release; up to and with `to`, `everything` that is left, or just the releases of a saved plan."""
+        self._check_name(to)
+        self.plan = saved.digest if saved else None
+        outcomes: dict[str, Outcome] = {}
+        with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
+            lock = yield from self._lock(stack)
+            yield SurveyStarted(feature=self.feature, environment=self.environment)
+            surveyed = self.project.survey(self.feature, self.environment, cancelled=self.cancelled)
+            if saved:
+                check_saved(saved, self.project.saved_plan(self.feature, self.environment, surveyed=surveyed, releases=saved.releases, ledger=ledger))
+            while (following := self._following(planned := self._plan(surveyed), outcomes, to, everything, saved)) is not None:
+                name = following.release.name
+                stopped = self._stopped(following.release, ledger)
+                if stopped:
+                    yield ReleaseEnded(release=name, outcome=stopped.state, reasons=stopped.reasons)
+                    return Applied(outcomes={**outcomes, name: stopped})
+                if planned.refusals:
+                    raise Refused(f"Release {name} is refused, nothing was changed", seen="\n".join(spoken(refusal) for refusal in planned.refusals))
+                conductor = self._conductor(ledger, lock)
+                outcome, rolled_back = yield from self._perform(conductor, following, planned, surveyed, auto_rollback=auto_rollback)
+                outcomes[name] = outcome
+                if not outcome.ok:
+                    return Applied(outcomes=outcomes, rolled_back=rolled_back)
+                surveyed = dataclasses.replace(surveyed, surveys={**surveyed.surveys, **conductor.surveys})
+        return Applied(outcomes=outcomes)
+
+    def roll_back(self, *, to: str | None) -> Work:
+        """Undo the last release that is in place; with `to`, everything after that release."""
+        self._check_name(to)
+        outcomes: dict[str, Outcome] = {}
+        with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
+            lock = yield from self._lock(stack)
+            yield SurveyStarted(feature=self.feature, environment=self.environment)
+            while True:
+                surveyed = self.project.survey(self.feature, self.environment, cancelled=self.cancelled)
+                come = self._plan(surveyed).progress
+                if come.drift:
+                    raise Refused("Ledger and hosts disagree, so it is not known what is to be undone", seen="\n".join(come.drift), todo="survey what is there")
+                last = next((one for one in reversed(come.releases) if one.state in {"done", "unfinished", "failed"}), None)
+                if last is None or last.release.name == to or (outcomes and to is None):
+                    return Applied(outcomes=outcomes, rolled_back=bool(outcomes))
+                if not last.standing.before:
+                    message = f"What was there before {last.release.name} is not in the ledger, so the way back is not known"
+                    raise Refused(message, todo="go back by hand, or release forward")
+                undone = yield from self._undo(self._conductor(ledger, lock), last.release, last.standing.before, surveyed)
+                if undone is None:
+                    reasons = way_back(last.release, last.standing.before).obstacles or ("the way back failed",)
+                    state = "cancelled" if self.cancelled.is_set() else "failed"
+                    return Applied(outcomes={**outcomes, last.release.name: Outcome(state=state, reasons=reasons)}, rolled_back=False)
+                outcomes[last.release.name] = undone
+
+    def verify(self, release: str | None) -> Work:
+        """Ask the gates of a release once more; of the last one that is done if none is named."""
+        self._check_name(release)
+        if release is None:
+            come = self._plan(self.project.survey(self.feature, self.environment, cancelled=self.cancelled)).progress
+            done = [one.release.name for one in come.releases if one.state == "done"]
+            if not done:
+                raise Refused(f"No release of {self.feature} is done in {self.environment}, so there is nothing to verify", todo="apply one first")
+            release = done[-1]
+        with self.project.ledger() as ledger:
+            adopted = self.project.standings(self.feature, self.environment, ledger)[release].state == "adopted"
+            outcome = yield from self._conductor(ledger, None).ask_gates(self._release(release), adopted=adopted)
+        return Applied(outcomes={release: outcome})
+
+    def _lock(self, stack: contextlib.ExitStack) -> t.Generator[Event, None, EnvironmentLock]:
+        """This machine's lock first, which costs nothing, then the one that stands with the environment."""
+        command = without_values(sys.argv)
+        stack.enter_context(hold(self.project.state_directory, self.environment, command, wait=self.lock_wait, cancelled=self.cancelled))
+        patterns = list(dict.fromkeys(getattr(self.project.file.hosts, kind) for kind in STEP_KINDS))
+        ansible = self.project.ansible(self.environment)
+        # A limit says which hosts are released to; the lock stands on the same host for everybody.
+        lock = EnvironmentLock(
+            dataclasses.replace(ansible, limit=None),
+            patterns,
+            self.project.file.app,
+            command=command,
+            wait=self.lock_wait,
+            cancelled=self.cancelled,
+            on_lost=self.cancelled.set,
+        )
+        for waiting in lock.acquire():
+            yield WaitingForLock(holder=waiting.holder, waited=waiting.waited, left=waiting.left)
+        stack.callback(lock.check)
+        stack.callback(lock.release)
+        return lock
+
+    def _plan(self, surveyed: Surveyed) -> FeaturePlan:
+        return self.project.plan(self.feature, self.environment, surveyed=surveyed)
+
+    def _following(
+        self, planned: FeaturePlan, outcomes: t.Mapping[str, Outcome], to: str | None, everything: bool, saved: SavedPlan | None
+    ) -> ReleaseProgress | None:
+        """The release to go on with, None at the end of what was asked for."""
+        following = planned.progress.next
+        if following is None:
+            return None
+        if saved:
+            return following if following.release.name in saved.releases else None
+        reached = to is not None and any(one.release.name == to and one.state == "done" for one in planned.progress.releases)
+        return None if reached or (outcomes and not (to or everything)) else following
+
+    def _stopped(self, release: Release, ledger: Ledger) -> Outcome | None:
+        """What keeps a release from beginning, besides the state of the hosts: it was cancelled, or people have a say. Raises Refused."""
+        if self.cancelled.is_set():
+            return Outcome(state="cancelled", reasons=("cancelled before it was begun",))
+        request = Request(environment=self.environment, feature=release.feature, release=release.name, digest=release.digest(), by=whoami(), plan=self.plan)
+        ruling = consult(ledger, request, self.project.file.environments[self.environment], dt.datetime.now(dt.UTC))
+        if ruling.refusals:
+            raise Refused(f"Release {release.name} is refused, nothing was changed", seen="\n".join(spoken(refusal) for refusal in ruling.refusals))
+        if ruling.waits_for:
+            return Outcome(state="waiting", reasons=tuple(spoken(refusal) for refusal in ruling.waits_for))
+        return None
+
+    def _perform(
+        self, conductor: Conductor, following: ReleaseProgress, planned: FeaturePlan, surveyed: Surveyed, *, auto_rollback: bool
+    ) -> t.Generator[Event, None, tuple[Outcome, bool | None]]:
+        release, standing = following.release, following.standing
+        names = [one.release.name for one in planned.progress.releases]
+        yield ReleaseStarted(release=release.name, why=release.why, position=names.index(release.name) + 1, total=len(names), run=conductor.run)
+        yield Planned(release=release.name, plan=planned.plans[0].as_mapping())
+        before: Before = standing.before if standing.state not in {"none", "adopted", *SETTLED} else before_states(planned.plans[0])
+        hosts = concerned(release, surveyed.hosts)
+        if following.state == "behind":
+            return (yield from conductor.catch_up(release, hosts)), None
+        outcome = yield from conductor.perform(release, standing, hosts, {"digest": release.digest(), "before": before, "hosts": hosts})
+        if outcome.state != "failed" or not auto_rollback or release.playbook:
+            return outcome, None
+        return outcome, (yield from self._undo(conductor, release, before, surveyed)) is not None
+
+    def _undo(self, conductor: Conductor, release: Release, before: Before, surveyed: Surveyed) -> t.Generator[Event, None, Outcome | None]:
+        """Take the way back from `release`; None where there is none or it failed."""
+        back = way_back(release, before)
+        if back.release is None:
+            yield ReleaseEnded(release=release.name, outcome="not rolled back", reasons=back.obstacles)
+            return None
+        releases = self.project.feature(self.feature).parsed()
+        earlier = releases[: [known.name for known in releases].index(release.name)]
+        content = {
+            "feature": release.feature,
+            "releases": [*(known.as_mapping() for known in earlier), back.release.as_mapping()],
+            "undoing": release.as_mapping(),
+        }
+        yield ReleaseStarted(release=release.name, why=back.release.why, position=len(earlier) + 1, total=len(releases), run=conductor.run)
+        outcome = yield from conductor.roll_back(release, back.release, content, concerned(back.release, surveyed.hosts))
+        return outcome if outcome.ok else None
+
+    def _conductor(self, ledger: Ledger, lock: EnvironmentLock | None) -> Conductor:
+        run = uuid.uuid4().hex[:12]
+        ansible = self.project.ansible(self.environment)
+        variables = {**self.project.variables(self.feature), "record_environment": self.environment, "record_run": run}
+        return Conductor(
+            ansible=lock.marked(ansible) if lock else ansible,
+            ledger=ledger,
+            environment=self.environment,
+            feature=self.project.feature(self.feature).feature,
+            run=run,
+            plan=self.plan,
+            variables={**variables, **(lock.variables if lock else {})},
+            watch=lambda: Watch(self.project.file.probes),
+            cancelled=self.cancelled,
+        )
+
+    def _release(self, name: str) -> Release:
+        return next(release for release in self.project.feature(self.feature).parsed() if release.name == name)
+
+    def _check_name(self, name: str | None) -> None:
+        known = [release.name for release in self.project.feature(self.feature).parsed()]
+        if name is not None and name not in known:
+            raise InvalidInput(f"Feature {self.feature} has no release {name}", seen=", ".join(known))

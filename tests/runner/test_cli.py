@@ -1,0 +1,351 @@
+"""The command as scripts and people meet it: exit codes, --json, confirmation, Ctrl-C, colors, hostile hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import typing as t
+
+import pytest
+
+import surefoot.cli
+from runner import _fakes
+from runner._fakes import World, answer, ended, failing, judging
+from runner.conftest import Write
+from surefoot.exits import Exit
+from surefoot.lock import hold
+from surefoot.playbooks import RunEvent
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\x9b31m[bold red]x[/] \u202eevil"
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, t.Any]:
+        """The one JSON document, or the last line of a stream of them."""
+        try:
+            return t.cast("dict[str, t.Any]", json.loads(self.out))
+        except ValueError:
+            return t.cast("dict[str, t.Any]", json.loads(self.out.splitlines()[-1]))
+
+
+Command = t.Callable[..., Done]
+
+
+@pytest.fixture
+def command(shop: Write, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command in a project, the one of `shop` unless the test wrote another."""
+    if not (tmp_path / "surefoot.yml").exists():
+        shop()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "ANSIBLE_FORCE_COLOR", "PY_COLORS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str) -> Done:
+        with pytest.raises(SystemExit) as ending:
+            surefoot.cli.main(list(arguments))
+        captured = capfd.readouterr()
+        return Done(int(t.cast("int", ending.value.code)), captured.out, captured.err)
+
+    return run
+
+
+def test_exit_codes_are_what_the_documentation_says() -> None:
+    assert {code.name: int(code) for code in Exit} == {
+        "DONE": 0,
+        "ERROR": 1,
+        "PENDING": 2,
+        "WAITING": 3,
+        "REFUSED": 4,
+        "ROLLED_BACK": 5,
+        "NOT_ROLLED_BACK": 6,
+        "LOCKED": 7,
+    }
+
+
+def test_0_when_done_and_when_nothing_is_to_do(command: Command) -> None:
+    assert command("apply", "--all", "--yes").code == 0
+    assert command("apply", "--all", "--yes").code == 0
+    assert command("plan").code == 0
+
+
+def test_1_for_what_cannot_be_read(command: Command, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "features/reviews.yml").write_text("feature: reviews\nreleases:\n  - release: a\n    instal: {version: '1'}\n")
+    done = command("apply", "--yes")
+    assert done.code == 1
+    assert ":4:5: " in done.err
+    assert "did you mean install?" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["aply"], "Did you mean apply?"),
+        (["apply", "--to", "api", "--all", "--yes"], "--to and --all"),
+        (["apply", "other", "--yes"], "There is no feature other"),
+        (["apply", "--to", "uii", "--yes"], "has no release uii"),
+        (["plan", "-E", "nowhere"], "There is no environment nowhere"),
+        (["plan", "-p", "missing.yml"], "missing.yml"),
+        (["history", "-n", "0"], "-n"),
+    ],
+)
+def test_1_for_wrong_usage(command: Command, world: World, arguments: list[str], told: str) -> None:
+    done = command(*arguments)
+    assert done.code == 1
+    assert told in done.err
+    assert world.played() == []
+
+
+def test_2_when_changes_are_pending(command: Command) -> None:
+    done = command("plan")
+    assert done.code == 2
+    assert "h1: the database is at 0001, the release wants 0002" in done.out
+
+
+@pytest.mark.parametrize("arguments", [["apply"], ["apply", "--all"], ["rollback"]])
+def test_3_when_nobody_is_there_to_confirm(command: Command, world: World, arguments: list[str]) -> None:
+    done = command(*arguments)
+    assert done.code == 3
+    assert "Nobody is there to confirm" in done.err
+    assert world.played() == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("said", "code", "played"), [("n\n", 3, []), ("\n", 3, []), ("", 3, []), ("y\n", 0, ["release"])])
+def test_3_when_a_person_does_not_say_yes(
+    command: Command, world: World, monkeypatch: pytest.MonkeyPatch, said: str, code: int, played: list[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(said))
+    assert command("apply").code == code
+    assert world.played() == played
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "error"])
+def test_3_when_a_gate_cannot_tell(command: Command, world: World, verdict: str) -> None:
+    world.instead["release"] = judging(verdict)
+    assert command("apply", "--yes").code == 3
+    assert "rollback" not in world.played()
+
+
+def test_4_when_what_is_there_is_not_what_was_expected(command: Command, world: World) -> None:
+    world.hosts["h2"]["artifacts"]["live"]["version"] = "9.9.9"
+    command("apply", "--yes")
+    assert command("plan").code == 4
+    done = command("apply", "--yes")
+    assert done.code == 4
+    assert "The hosts run different versions" in done.err
+    assert command("survey").code == 0
+
+
+def test_4_when_no_host_is_there(command: Command, world: World) -> None:
+    def nobody(_world: World, _variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        yield dataclasses.replace(ended([]), status="failed", rc=1)
+
+    world.instead["survey"] = nobody
+    assert [command(*arguments).code for arguments in (["plan"], ["survey"], ["apply", "--yes"])] == [4, 4, 4]
+
+
+def test_5_when_failed_and_rolled_back(command: Command, world: World) -> None:
+    world.instead["release"] = failing("h2", "no good answer", after="migrate")
+    done = command("apply", "--yes")
+    assert done.code == 5
+    assert "table failed" in done.out
+    assert "table rolled back" in done.out
+
+
+def test_6_when_failed_and_not_rolled_back(command: Command, world: World) -> None:
+    world.instead["release"] = failing("h2", "no good answer", after="migrate")
+    world.instead["rollback"] = failing("h2", "disk full")
+    assert command("apply", "--yes").code == 6
+    del world.instead["rollback"]
+    assert command("apply", "--yes", "--no-rollback").code == 6
+    assert command("rollback", "--yes").code == 0
+    assert "nothing to undo" in command("rollback", "--yes").err
+
+
+def test_6_when_a_rollback_fails(command: Command, world: World) -> None:
+    command("apply", "--yes")
+    world.instead["rollback"] = failing("h1", "disk full")
+    assert command("rollback", "--yes").code == 6
+
+
+def test_7_when_the_lock_is_held(command: Command, tmp_path: pathlib.Path) -> None:
+    with hold(tmp_path / ".surefoot", "test", "surefoot apply"):
+        done = command("apply", "--yes")
+    assert done.code == 7
+    assert f"process {os.getpid()}" in done.err
+
+
+def signals(number: signal.Signals, *, times: int = 1) -> t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]:
+    def happens(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        for event in world.released(variables):
+            for _ in range(times):
+                os.kill(os.getpid(), number)
+            yield event
+
+    return happens
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cancels_and_is_3(command: Command, world: World, number: signal.Signals) -> None:
+    world.instead["release"] = signals(number)
+    before = signal.getsignal(number)
+    done = command("apply", "--all", "--yes", "--json")
+    assert done.code == 3
+    assert "Cancelling" in done.err
+    assert done.document["result"]["table"]["state"] == "cancelled"
+    assert signal.getsignal(number) is before
+    world.instead.clear()
+    assert command("apply", "--all", "--yes").code == 0
+
+
+def test_the_second_ctrl_c_does_what_it_does_elsewhere(command: Command, world: World) -> None:
+    world.instead["release"] = signals(signal.SIGINT, times=2)
+    done = command("apply", "--yes")
+    assert done.code == 3
+    assert "Aborted" in done.err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_hosts_are_surveyed_is_3_and_nothing_was_begun(command: Command, world: World) -> None:
+    def interrupted(world: World, _variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from world.surveyed()
+
+    world.instead["survey"] = interrupted
+    done = command("apply", "--yes")
+    assert done.code == 3
+    assert "nothing was begun" in done.err
+    assert command("history", "--json").document["entries"] == []
+
+
+def test_json_of_a_plan_keeps_its_keys(command: Command) -> None:
+    found = command("plan", "--json").document
+    assert set(found) >= {"format", "feature", "environment", "pending", "releases", "plans", "refusals", "way_back"}
+    assert found["format"] == 1
+    assert set(found["releases"][0]) >= {"release", "why", "state", "since", "missing"}
+    assert set(found["plans"][0]) >= {"release", "needed", "steps", "refusals"}
+    assert set(found["plans"][0]["steps"][0]["hosts"][0]) >= {"host", "needed", "reason", "before", "after"}
+
+
+def test_json_of_apply_is_one_event_a_line_and_the_result_last(command: Command) -> None:
+    done = command("apply", "--all", "--yes", "--json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert [event["event"] for event in events[:3]] == ["SurveyStarted", "ReleaseStarted", "Planned"]
+    assert all("event" in event for event in events[:-1])
+    assert set(events[-1]) >= {"format", "result", "rolled_back", "exit"}
+    assert set(events[-1]["result"]["api"]) >= {"state", "reasons", "impact"}
+    assert events[-1]["exit"] == done.code == 0
+
+
+def test_json_of_the_others(command: Command) -> None:
+    command("apply", "--all", "--yes")
+    assert set(command("survey", "--json").document) >= {"format", "hosts", "surveys", "failures"}
+    (entry, *_) = command("history", "--json").document["entries"]
+    assert set(entry) >= {"seq", "at", "environment", "kind", "feature", "release", "run", "by", "payload", "prev", "hash"}
+    assert command("history", "--check", "--json").document == {"format": 1, "findings": []}
+    assert command("status", "--json").document["features"][0]["releases"][0]["environments"]["test"]["state"] == "verified"
+    assert set(command("lint", "--json").document) >= {"format", "findings"}
+    assert command("verify", "--json").document["exit"] == 0
+    assert command("rollback", "--yes", "--json").document["rolled_back"] is True
+    assert command("schema", "feature").document["title"]
+
+
+def test_json_of_an_error_is_a_document_too(command: Command, world: World, tmp_path: pathlib.Path) -> None:
+    world.hosts["h2"]["artifacts"]["live"]["version"] = "9.9.9"
+    command("apply", "--yes")
+    done = command("apply", "--yes", "--json")
+    assert done.document["exit"] == done.code == 4
+    assert done.document["error"]["kind"] == "Refused"
+    (tmp_path / "surefoot.yml").write_text("[")
+    assert command("plan", "--json").document["error"]["kind"] == "InvalidInput"
+
+
+def test_what_hosts_answer_is_shown_and_not_obeyed(command: Command, world: World) -> None:
+    def lies(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        yield _fakes.saying(f"TASK [{HOSTILE}]")
+        yield answer(HOSTILE, HOSTILE, {"changed": True, "step": _fakes.step("install", HOSTILE)})
+        yield _fakes.gate("passed", HOSTILE)
+        yield answer("h1", HOSTILE, {"msg": HOSTILE}, "failed")
+        yield ended(list(world.hosts), failed=["h1"])
+
+    world.instead["release"] = lies
+    world.instead["rollback"] = lies
+    world.hosts["h1"]["service"]["reason"] = HOSTILE
+    world.hosts["h1"]["flag"]["audience"] = {"groups": [HOSTILE]}
+    outputs = [command(*arguments) for arguments in (["apply", "--yes", "-v"], ["survey"], ["plan"], ["history"], ["status"])]
+    for done in outputs:
+        assert not set(done.out + done.err) & set("\x1b\x07\r\x9b\u202e")
+    assert "\\x1b[2J" in outputs[0].out
+    assert "[bold red]x[/]" in outputs[0].out
+
+
+def test_what_hosts_answer_is_not_obeyed_in_an_error_either(command: Command, world: World) -> None:
+    def lies(_world: World, _variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        yield answer("h1", "Survey the host", {"msg": HOSTILE}, "failed")
+        yield ended(["h1"], failed=["h1"])
+
+    world.instead["survey"] = lies
+    done = command("plan")
+    assert done.code == 4
+    assert "\\x1b[2J" in done.err
+    assert not set(done.out + done.err) & set("\x1b\x07\r\x9b\u202e")
+
+
+def test_colors_come_and_go_as_they_are_asked_for(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b" not in command("plan").out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in command("plan").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in command("plan").out
+
+
+def test_a_command_that_is_broken_says_so_in_one_line(command: Command, world: World) -> None:
+    def breaks(_world: World, _variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        raise RuntimeError("what we did not think of")
+        yield
+
+    world.instead["survey"] = breaks
+    done = command("plan")
+    assert done.code == 1
+    assert done.err.splitlines() == ["RuntimeError: what we did not think of", "This is a fault of surefoot; --debug shows where"]
+
+
+def test_options_for_ansible_reach_it(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, ...]] = []
+    original = _fakes.FakeAnsible.run
+
+    def run(self: _fakes.FakeAnsible, *given: t.Any, **options: t.Any) -> t.Iterator[RunEvent]:
+        seen.append(self.arguments)
+        return original(self, *given, **options)
+
+    monkeypatch.setattr(_fakes.FakeAnsible, "run", run)
+    command("plan", "-l", "h1", "-f", "3", "-e", "a=b", "-vv", "reviews", "--", "--become")
+    assert seen[0] == ("--limit", "h1", "--forks", "3", "--extra-vars", "a=b", "-v", "--become")
+
+
+def test_help_needs_no_ansible_and_no_model() -> None:
+    program = (
+        "import sys, surefoot.cli\n"
+        "try: surefoot.cli.main(['--help'])\n"
+        "except SystemExit: print(sorted(set(sys.modules) & {'ansible', 'ansible_runner', 'pydantic', 'sqlalchemy', 'httpx', 'rich'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
+    assert done.stdout.splitlines()[-1] == "[]"

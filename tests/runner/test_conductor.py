@@ -1,0 +1,214 @@
+"""One release from its start to its verdict: what the ledger is told, what the probes decide, how a ramp and a soak go."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import threading
+import typing as t
+
+import pytest
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import Impact, parse_release
+from runner import _fakes
+from runner._fakes import World, answer, ended
+from surefoot.conductor import Conductor, Outcome
+from surefoot.events import AnsibleOutput, Event, GateAsked, HostFailed, PhaseStarted, ReleaseEnded, Soaking, StepDone
+from surefoot.ledger import Ledger
+from surefoot.progress import Standing
+
+HOSTS = ["h1", "h2", "h3"]
+BROKEN = {"probe": "front", "verdict": "broken", "reasons": ["no good answer for 1.20 s, declared no downtime"], "requests": 20, "failed": 3}
+KEPT = {"probe": "front", "verdict": "kept", "reasons": ["0 of 20 requests failed"], "requests": 20, "failed": 0}
+UNMEASURED = {"probe": "front", "verdict": "not measured", "reasons": ["no request was made"], "requests": 0, "failed": 0}
+
+
+@dataclasses.dataclass
+class FakeWatch:
+    """Says what it was told to say, and whether it still watched when the release was over."""
+
+    says: tuple[dict[str, t.Any], ...] = ()
+    calls: list[str] = dataclasses.field(default_factory=list)
+
+    def __enter__(self) -> t.Self:
+        self.calls.append("begins")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.calls.append("ends")
+
+    def settle(self, *_: object) -> None:
+        self.calls.append("settles")
+
+    def judge(self, impact: Impact) -> tuple[dict[str, t.Any], ...]:
+        self.calls.append("judges")
+        return self.says
+
+
+class Stage:
+    """A conductor with its world, its ledger and its probes."""
+
+    def __init__(self, root: pathlib.Path, *says: dict[str, t.Any]) -> None:
+        self.world, self.watch, self.cancelled = World(), FakeWatch(says), threading.Event()
+        _fakes.FakeAnsible.worlds[root] = self.world
+        self.ledger = Ledger("sqlite:///ledger.db", root=root)
+        self.conductor = Conductor(
+            ansible=t.cast("t.Any", _fakes.FakeAnsible(root=root, inventory=())),
+            ledger=self.ledger,
+            environment="test",
+            feature="reviews",
+            run="r1",
+            variables={"feature": str(root / "reviews.yml")},
+            watch=lambda: t.cast("t.Any", self.watch),
+            cancelled=self.cancelled,
+        )
+
+    def perform(self, mapping: t.Mapping[str, t.Any], standing: Standing | None = None) -> tuple[Outcome, list[Event]]:
+        self.conductor.variables = {"surefoot_feature_content": {"feature": "reviews", "releases": [mapping]}}
+        work = self.conductor.perform(parse_release(mapping, "reviews"), standing or Standing(), HOSTS, {"before": {}})
+        events: list[Event] = []
+        while True:
+            try:
+                events.append(next(work))
+            except StopIteration as end:
+                return end.value, events
+
+    def told(self) -> list[tuple[str, t.Any]]:
+        return [(entry.kind, entry.payload) for entry in self.ledger.entries()]
+
+
+@pytest.fixture
+def stage(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., Stage]]:
+    yield lambda *says: Stage(tmp_path, *says)
+    _fakes.FakeAnsible.worlds.clear()
+
+
+Make = t.Callable[..., Stage]
+API = {"release": "api", "install": {"version": "2.0.0"}, "restart": {}}
+
+
+def test_the_ledger_is_told_before_and_after(stage: Make) -> None:
+    one = stage(KEPT)
+    outcome, events = one.perform(API)
+    assert outcome == Outcome(state="verified", impact=(KEPT,))
+    assert [kind for kind, _ in one.told()] == ["started", "released", "verified"]
+    assert one.told()[-1][1]["impact"] == [KEPT]
+    assert isinstance(events[-1], ReleaseEnded)
+    assert events[-1].impact == (KEPT,)
+
+
+def test_the_probes_watch_from_before_the_first_step_until_after_the_soak(stage: Make) -> None:
+    one = stage(KEPT)
+    usual = one.world.as_usual
+
+    def noting(playbook: str, variables: dict[str, t.Any]) -> t.Iterator[_fakes.RunEvent]:
+        one.watch.calls.append(playbook)
+        yield from usual(playbook, variables)
+
+    one.world.as_usual = noting  # type: ignore[method-assign]
+    _, events = one.perform({**API, "soak": "50ms"})
+    assert one.watch.calls == ["begins", "settles", "release", "judges", "ends"]
+    assert any(isinstance(event, Soaking) for event in events)
+
+
+def test_impact_above_what_was_declared_fails_a_release_whose_tasks_were_green(stage: Make) -> None:
+    one = stage(KEPT, BROKEN)
+    outcome, _ = one.perform(API)
+    assert outcome.state == "failed"
+    assert outcome.reasons == ("front: no good answer for 1.20 s, declared no downtime",)
+    assert [kind for kind, _ in one.told()] == ["started", "released", "failed"]
+
+
+def test_impact_that_was_not_measured_neither_passes_nor_fails(stage: Make) -> None:
+    outcome, _ = stage(UNMEASURED).perform(API)
+    assert (outcome.state, outcome.impact) == ("verified", (UNMEASURED,))
+
+
+def test_a_failure_keeps_its_own_reasons(stage: Make) -> None:
+    one = stage(BROKEN)
+    one.world.instead[0] = _fakes.failing("h2", "no such table: reviews")
+    outcome, events = one.perform(API)
+    assert outcome.reasons == ("h2: no such table: reviews",)
+    assert [kind for kind, _ in one.told()] == ["started", "failed"]
+    assert [(event.host, event.unreachable) for event in events if isinstance(event, HostFailed)] == [("h2", False)]
+
+
+def test_a_run_that_ends_without_statistics_is_a_failure(stage: Make) -> None:
+    one = stage()
+    one.world.instead[0] = lambda _world, _variables: iter([dataclasses.replace(ended(HOSTS), stats=None)])
+    assert one.perform(API)[0].reasons == ("the run left no statistics",)
+
+
+def test_a_host_that_was_lost_is_a_failure(stage: Make) -> None:
+    one = stage()
+    lost = answer("h3", "Stage", {"msg": "Connection refused"}, "unreachable")
+    one.world.instead[0] = lambda _world, _variables: iter([lost, ended(HOSTS, lost=["h3"])])
+    outcome, events = one.perform(API)
+    assert outcome == Outcome(state="failed", reasons=("h3: Connection refused",))
+    assert [event.unreachable for event in events if isinstance(event, HostFailed)] == [True]
+
+
+def test_a_release_that_soaks_already_is_not_done_again(stage: Make) -> None:
+    one = stage()
+    outcome, _ = one.perform(API, Standing(state="released", since="2020-01-01T00:00:00.000Z"))
+    assert outcome.ok
+    assert one.world.runs == []
+    assert [kind for kind, _ in one.told()] == ["verified"]
+
+
+@pytest.mark.parametrize("since", ["", "yesterday"])
+def test_a_time_that_cannot_be_read_means_a_whole_soak(stage: Make, since: str) -> None:
+    one = stage()
+    threading.Timer(0.05, one.cancelled.set).start()
+    outcome, events = one.perform({**API, "soak": "1h"}, Standing(state="released", since=since))
+    assert outcome.state == "cancelled"
+    assert next(event.left for event in events if isinstance(event, Soaking)) > 3590
+
+
+def test_a_ramp_goes_by_its_shares_and_stays_at_each(stage: Make) -> None:
+    one = stage()
+    ramp = {"release": "all", "enable_feature": {"flag": "reviews", "audience": {"everyone": True}, "ramp": ["5%", "50%", "100%"], "each": "20ms"}}
+    outcome, events = one.perform(ramp)
+    assert outcome.ok
+    assert [variables["surefoot_ramp"] for name, variables in one.world.runs if name == "release"] == [5.0, 50.0, 100.0]
+    assert sum(isinstance(event, Soaking) for event in events) == 2
+    assert [kind for kind, _ in one.told()] == ["started", "released", "verified"]
+
+
+def test_a_ramp_stops_at_the_share_that_fails(stage: Make) -> None:
+    one = stage()
+    one.world.instead[1] = _fakes.judging("failed")
+    ramp = {"release": "all", "enable_feature": {"flag": "reviews", "audience": {"everyone": True}, "ramp": ["5%", "50%", "100%"], "each": "20ms"}}
+    assert one.perform(ramp)[0].state == "failed"
+    assert len(one.world.runs) == 2
+
+
+def test_a_playbook_of_ones_own_is_run_and_judged(stage: Make) -> None:
+    one = stage()
+    one.world.instead["own.yml"] = lambda _world, _variables: iter([ended(["db"])])
+    assert one.perform({"release": "own", "playbook": "own.yml"})[0].ok
+    one.world.instead["own.yml"] = lambda _world, _variables: iter([ended([])])
+    assert one.perform({"release": "own", "playbook": "own.yml"})[0].reasons == ("no host was planned",)
+
+
+def test_everything_ansible_tells_becomes_an_event(stage: Make) -> None:
+    one = stage()
+
+    def talking(world: World, variables: dict[str, t.Any]) -> t.Iterator[_fakes.RunEvent]:
+        yield _fakes.saying("PLAY [Roll]")
+        yield from world.released(variables)
+
+    one.world.instead[0] = talking
+    _, events = one.perform(API)
+    assert [event.text for event in events if isinstance(event, AnsibleOutput)] == ["PLAY [Roll]"]
+    assert [event.title for event in events if isinstance(event, PhaseStarted)] == ["Install", "Restart"]
+    assert [(event.host, event.step["kind"]) for event in events if isinstance(event, StepDone)][:2] == [("h1", "install"), ("h2", "install")]
+    assert [event.verdict for event in events if isinstance(event, GateAsked)] == ["passed"]
+    assert set(one.conductor.surveys) == set(HOSTS)
+
+
+@pytest.mark.parametrize("message", [{"msg": ""}, {}, {"stderr": "boom"}, {"msg": None}])
+def test_a_failure_without_a_message_is_told_all_the_same(stage: Make, message: dict[str, t.Any]) -> None:
+    one = stage()
+    one.world.instead[0] = lambda _world, _variables: iter([answer("h1", "Own task", message, "failed"), ended(HOSTS, failed=["h1"])])
+    assert one.perform(API)[0].reasons == (f"h1: {message.get('stderr', 'failed without a message')}",)

@@ -1,0 +1,221 @@
+"""ansible-runner at arm's length, with a fake one: events, cancellation, and nothing left behind."""
+
+from __future__ import annotations
+
+import pathlib
+import queue
+import signal
+import sys
+import threading
+import time
+import types
+import typing as t
+
+import pytest
+
+from surefoot import playbooks
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, TaskStarted, collection_parent, playbook_path
+
+STATS = {"processed": {"h1": 1}, "failures": {}, "dark": {}, "rescued": {}, "ignored": {}, "ok": {"h1": 3}, "changed": {}, "skipped": {}}
+
+
+class Runner(types.ModuleType):
+    """Stands where the module ansible_runner would; `does` is what its run does with the arguments it gets."""
+
+    def __init__(self, does: t.Callable[..., t.Any]) -> None:
+        super().__init__("ansible_runner")
+        self.given: dict[str, t.Any] = {}
+        self._does = does
+
+    def run(self, **given: t.Any) -> t.Any:
+        self.given = given
+        assert pathlib.Path(given["private_data_dir"]).is_dir()
+        ended = self._does(given)
+        return types.SimpleNamespace(**{"status": "successful", "rc": 0, "stats": STATS, **(ended or {})})
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[t.Callable[..., t.Any]], Runner]:
+    def use(does: t.Callable[..., t.Any]) -> Runner:
+        fake = Runner(does)
+        monkeypatch.setitem(sys.modules, "ansible_runner", fake)
+        return fake
+
+    return use
+
+
+Use = t.Callable[[t.Callable[..., t.Any]], Runner]
+
+
+def ansible(root: pathlib.Path, **options: t.Any) -> Ansible:
+    return Ansible(root=root, inventory=("inventory",), **options)
+
+
+def emit(*events: t.Mapping[str, t.Any]) -> t.Callable[..., None]:
+    def does(given: dict[str, t.Any]) -> None:
+        for event in events:
+            assert given["event_handler"](event) is True
+
+    return does
+
+
+def test_events_come_as_they_happen_and_the_end_comes_last(runner: Use, tmp_path: pathlib.Path) -> None:
+    result = {"event": "runner_on_ok", "event_data": {"host": "h1", "task": "Stage", "role": "install", "res": {"changed": True}}, "stdout": "ok: [h1]"}
+    runner(emit({"event": "playbook_on_task_start", "event_data": {"task": "Stage", "role": "install", "play": "Stage"}}, result))
+    events = list(ansible(tmp_path).run("release", {}))
+    assert events[:-1] == [
+        TaskStarted(name="Stage", role="install", play="Stage"),
+        Output(text="ok: [h1]"),
+        HostAnswered(host="h1", task="Stage", role="install", state="ok", result={"changed": True}),
+    ]
+    assert events[-1] == RunEnded(status="successful", rc=0, stats=STATS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "state"),
+    [
+        ("runner_on_ok", {}, "ok"),
+        ("runner_on_failed", {}, "failed"),
+        ("runner_on_failed", {"ignore_errors": True}, "ok"),
+        ("runner_on_unreachable", {}, "unreachable"),
+        ("runner_on_skipped", {}, "skipped"),
+        ("runner_item_on_failed", {}, "failed"),
+        ("runner_item_on_ok", {}, "ok"),
+    ],
+)
+def test_states(kind: str, data: dict[str, t.Any], state: str) -> None:
+    (event,) = playbooks._translate({"event": kind, "event_data": {"host": "h1", "task": "x", **data}})
+    assert isinstance(event, HostAnswered)
+    assert event.state == state
+
+
+def test_a_loop_answers_by_its_items_and_not_once_more() -> None:
+    whole = {"event": "runner_on_failed", "event_data": {"host": "h1", "task": "Ask", "res": {"results": [{"gate": {}}], "msg": "One or more items failed"}}}
+    assert list(playbooks._translate(whole)) == []
+
+
+@pytest.mark.parametrize("event", [{}, {"event": None}, {"event": "runner_on_ok", "event_data": []}, {"event": "runner_on_ok", "event_data": {"res": 3}}, {"event": 7}])
+def test_an_event_nobody_understands_does_not_break_the_run(event: dict[str, t.Any]) -> None:
+    """An exception in the handler would leave ansible-playbook behind as an orphan."""
+    assert playbooks._queue(event, queue.SimpleQueue()) is True
+
+
+def test_a_result_that_is_changed_later_is_not_changed_in_our_event() -> None:
+    result: dict[str, t.Any] = {"survey": {"pool": None}}
+    (event,) = playbooks._translate({"event": "runner_on_ok", "event_data": {"host": "h1", "task": "x", "res": result}})
+    result["survey"]["pool"] = "changed"
+    assert isinstance(event, HostAnswered)
+    assert event.result == {"survey": {"pool": None}}
+
+
+def test_the_directory_with_the_environment_is_gone_afterwards(runner: Use, tmp_path: pathlib.Path) -> None:
+    fake = runner(emit())
+    list(ansible(tmp_path, environment={"DB_PASSWORD": "hunter2"}).run("release", {}))
+    assert fake.given["envvars"]["DB_PASSWORD"] == "hunter2"
+    assert not pathlib.Path(fake.given["private_data_dir"]).exists()
+
+
+def test_whatever_ansible_runner_raises_ends_the_run_without_a_verdict(runner: Use, tmp_path: pathlib.Path) -> None:
+    def breaks(_given: dict[str, t.Any]) -> None:
+        raise RuntimeError("no pty")
+
+    runner(breaks)
+    (ended,) = ansible(tmp_path).run("release", {})
+    assert ended == RunEnded(status="error (RuntimeError: no pty)", rc=None, stats=None)
+    assert not ended.judge(["h1"]).ok
+
+
+def waits(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    deadline = time.monotonic() + 10
+    while not given["cancel_callback"]():
+        assert time.monotonic() < deadline, "nobody cancelled"
+        time.sleep(0.01)
+    return {"status": "canceled", "rc": 254, "stats": None}
+
+
+def test_cancelling_ends_the_run(runner: Use, tmp_path: pathlib.Path) -> None:
+    runner(waits)
+    cancelled = threading.Event()
+    threading.Timer(0.05, cancelled.set).start()
+    (ended,) = ansible(tmp_path).run("release", {}, cancelled=cancelled)
+    assert isinstance(ended, RunEnded)
+    assert ended.status == "canceled"
+
+
+def test_a_run_that_nobody_listens_to_any_more_is_stopped_and_tidied_up(runner: Use, tmp_path: pathlib.Path) -> None:
+    def tells_then_waits(given: dict[str, t.Any]) -> dict[str, t.Any]:
+        given["event_handler"]({"event": "verbose", "stdout": "hello"})
+        return waits(given)
+
+    fake, cancelled = runner(tells_then_waits), threading.Event()
+    run = ansible(tmp_path).run("release", {}, cancelled=cancelled)
+    assert next(run) == Output(text="hello")
+    t.cast("t.Generator[RunEvent, None, None]", run).close()
+    assert not pathlib.Path(fake.given["private_data_dir"]).exists()
+    assert not cancelled.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name == "surefoot release"]
+
+
+def test_the_end_of_a_run_cancels_nothing_that_comes_after_it(runner: Use, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread of a run may live a moment longer than its last event; that moment must not stop the next run."""
+    runner(emit())
+    original = threading.Thread.is_alive
+    monkeypatch.setattr(threading.Thread, "is_alive", lambda self: self.name == "surefoot release" or original(self))
+    cancelled = threading.Event()
+    list(ansible(tmp_path).run("release", {}, cancelled=cancelled))
+    assert not cancelled.is_set()
+
+
+def test_two_runs_at_once_keep_to_themselves(runner: Use, tmp_path: pathlib.Path) -> None:
+    def says_its_playbook(given: dict[str, t.Any]) -> None:
+        for number in range(20):
+            given["event_handler"]({"event": "verbose", "stdout": f"{given['extravars']['name']} {number}"})
+
+    runner(says_its_playbook)
+    one, other = (ansible(tmp_path).run("release", {"name": name}) for name in ("one", "other"))
+    pairs = list(zip(one, other, strict=True))
+    assert [event.text for event, _ in pairs if isinstance(event, Output)] == [f"one {number}" for number in range(20)]
+    assert [event.text for _, event in pairs if isinstance(event, Output)] == [f"other {number}" for number in range(20)]
+
+
+def test_arguments_reach_ansible_as_they_were_given(runner: Use, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "inventory").write_text("")
+    fake = runner(emit())
+    list(ansible(tmp_path, arguments=("--limit", "h1; rm -rf /", "-e", "a='b c'")).run("release", {"x": "{{ y }}"}, check=True))
+    import shlex
+
+    assert shlex.split(fake.given["cmdline"]) == ["--limit", "h1; rm -rf /", "-e", "a='b c'", "--check", "--diff"]
+    assert fake.given["inventory"] == [str(tmp_path / "inventory")]
+    assert fake.given["project_dir"] == str(tmp_path)
+
+
+def test_a_host_list_is_an_inventory_too(runner: Use, tmp_path: pathlib.Path) -> None:
+    fake = runner(emit())
+    list(Ansible(root=tmp_path, inventory=("h1,h2,",)).run("survey", {}))
+    assert fake.given["inventory"] == ["h1,h2,"]
+
+
+def test_our_own_collection_comes_first_and_nothing_is_colored(runner: Use, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", "/srv/collections")
+    fake = runner(emit())
+    list(ansible(tmp_path).run("survey", {}))
+    given = fake.given["envvars"]
+    assert given["ANSIBLE_COLLECTIONS_PATH"].split(":")[:2] == [str(collection_parent()), "/srv/collections"]
+    assert given["ANSIBLE_NOCOLOR"] == "1"
+    assert given["ANSIBLE_INVENTORY_UNPARSED_FAILED"] == "1"
+
+
+def test_our_playbooks_by_name_and_those_of_a_team_by_path(tmp_path: pathlib.Path) -> None:
+    assert playbook_path("release", tmp_path).is_file()
+    assert playbook_path("own/release.yml", tmp_path) == tmp_path / "own/release.yml"
+
+
+def test_a_run_in_the_main_thread_leaves_its_signals_alone(runner: Use, tmp_path: pathlib.Path) -> None:
+    def steals(_given: dict[str, t.Any]) -> None:
+        with pytest.raises(ValueError, match="main thread"):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    runner(steals)
+    before = signal.getsignal(signal.SIGINT)
+    assert list(ansible(tmp_path).run("release", {}))[-1] == RunEnded(status="successful", rc=0, stats=STATS)
+    assert signal.getsignal(signal.SIGINT) is before

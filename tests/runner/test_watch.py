@@ -1,0 +1,119 @@
+"""Probes of a project together, against a real server on loopback."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+import time
+import typing as t
+
+import pytest
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import Impact
+from surefoot.models import ProbeSpec
+from surefoot.watch import Watch
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers with `status`."""
+
+    daemon_threads = True
+    status = 200
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(t.cast("Server", self.server).status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> t.Iterator[Server]:
+    with Server(("127.0.0.1", 0), Handler) as found:
+        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+def spec(server: Server, name: str = "front", **http_keys: t.Any) -> ProbeSpec:
+    return ProbeSpec.model_validate({"name": name, "http": {"url": f"http://127.0.0.1:{server.server_port}/", "rate": 100, "timeout": "1s", **http_keys}})
+
+
+def until(condition: t.Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_without_probes_nothing_is_measured_and_nothing_waited_for() -> None:
+    begun = time.monotonic()
+    with Watch([]) as watch:
+        watch.settle(Impact(), threading.Event())
+        assert watch.judge(Impact()) == ()
+    assert time.monotonic() - begun < 1
+
+
+def test_steady_answers_are_kept_impact(server: Server) -> None:
+    with Watch([spec(server), spec(server, "other")]) as watch:
+        watch.settle(Impact(), threading.Event())
+        until(lambda: all(len(probe.samples()) > 10 for probe in watch._probes))
+        found = watch.judge(Impact())
+    assert [(one["probe"], one["verdict"], one["failed"]) for one in found] == [("front", "kept", 0), ("other", "kept", 0)]
+    assert set(found[0]) == {"probe", "verdict", "reasons", "requests", "failed", "error_rate", "downtime", "p50", "p95", "slower"}
+
+
+def test_failures_of_the_release_break_it_and_those_before_do_not(server: Server) -> None:
+    server.status = 500
+    with Watch([spec(server)]) as watch:
+        until(lambda: len(watch._probes[0].samples()) > 3)
+        server.status = 200
+        until(lambda: watch._probes[0].samples()[-1].ok)
+        watch.settle(Impact(), threading.Event())
+        seen = len(watch._probes[0].samples())
+        until(lambda: len(watch._probes[0].samples()) > seen + 5)
+        assert watch.judge(Impact())[0]["verdict"] == "kept"
+    with Watch([spec(server)]) as watch:
+        watch.settle(Impact(), threading.Event())
+        server.status = 500
+        until(lambda: sum(not sample.ok for sample in watch._probes[0].samples()) > 3)
+        (broken,) = watch.judge(Impact())
+    assert broken["verdict"] == "broken"
+    assert broken["failed"] > 3
+
+
+def test_a_slowdown_can_only_be_judged_by_enough_answers_from_before(server: Server) -> None:
+    with Watch([spec(server)]) as watch:
+        watch.settle(Impact(slower=0.5), threading.Event())
+        assert len(watch._probes[0].samples()) >= 20
+
+
+def test_a_probe_that_gets_no_answer_does_not_keep_a_release_waiting_for_ever() -> None:
+    silent = ProbeSpec.model_validate({"name": "front", "http": {"url": "http://127.0.0.1:1/", "rate": 100, "timeout": "200ms"}})
+    begun = time.monotonic()
+    with Watch([silent]) as watch:
+        watch.settle(Impact(), threading.Event())
+    assert time.monotonic() - begun < 3
+
+
+def test_cancelling_ends_the_wait(server: Server) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    begun = time.monotonic()
+    with Watch([spec(server, rate=1)]) as watch:
+        watch.settle(Impact(), cancelled)
+        assert time.monotonic() - begun < 1
+
+
+def test_no_probe_goes_on_after_the_release(server: Server) -> None:
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="boom"), Watch([spec(server)]):
+        raise ValueError("boom")
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("probe ")]
+    assert threading.active_count() <= before
