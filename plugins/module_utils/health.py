@@ -6,16 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
-import http.client
 import json
 import re
 import time
 import typing as t
-import urllib.error
 from urllib.parse import urlsplit
-
-from ansible.module_utils.urls import ConnectionError as UrlConnectionError
-from ansible.module_utils.urls import open_url
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 
@@ -64,11 +59,17 @@ def ask(params: t.Mapping[str, t.Any], url: str, *, timeout: float = ATTEMPT_SEC
 
     Redirects are answers, not instructions, and no proxy is used: what is asked is this service itself. Raises InvalidInput for what is no URL.
     """
-    _require_url(url)
+    # Imported here, since surveys and drains rarely ask anything, and a host takes about as long to load this as the rest of a module.
+    import http.client
+    import urllib.error
+
+    from ansible.module_utils import urls
+
+    require_url(url)
     timeout = max(timeout, 0.1)
     deadline = time.monotonic() + timeout
     try:
-        response = open_url(
+        response = urls.open_url(
             url,
             headers={str(name): str(value) for name, value in (params["health_headers"] or {}).items()},
             timeout=timeout,
@@ -81,11 +82,12 @@ def ask(params: t.Mapping[str, t.Any], url: str, *, timeout: float = ATTEMPT_SEC
         )
     except urllib.error.HTTPError as error:
         response = error
-    except (OSError, http.client.HTTPException, UrlConnectionError, ValueError) as error:
+    except (OSError, http.client.HTTPException, urls.ConnectionError, ValueError) as error:
         return _no_answer(url, error)
     try:
         with response:
-            return Answer(url, response.code, _read(response, deadline), {name.lower(): value for name, value in response.headers.items()})
+            body, _whole = read_body(response, _BODY_LIMIT, deadline)
+            return Answer(url, response.code, body, {name.lower(): value for name, value in response.headers.items()})
     except (OSError, http.client.HTTPException, ValueError) as error:
         return _no_answer(url, error)
 
@@ -114,10 +116,15 @@ def number_or_text_in(answer: Answer, key: str) -> t.Any:
 
 def secrets_in(params: t.Mapping[str, t.Any]) -> set[str]:
     """Values of the health options that must not show up in output: passwords in URLs, and headers that by their name carry a credential."""
-    secret = {str(value) for name, value in (params.get("health_headers") or {}).items() if _SECRET_HEADER.search(str(name))}
+    secret = secret_headers(params.get("health_headers") or {})
     urls = [value for name, value in params.items() if name.endswith("_url") and value]
     secret |= {password for password in (urlsplit(url).password for url in urls) if password}
     return {value for value in secret if value}
+
+
+def secret_headers(headers: t.Mapping[str, t.Any]) -> set[str]:
+    """The values of those headers that by their name carry a credential."""
+    return {str(value) for name, value in headers.items() if _SECRET_HEADER.search(str(name))}
 
 
 def without_password(url: str) -> str:
@@ -125,15 +132,17 @@ def without_password(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//", url)
 
 
-def _read(response: t.Any, deadline: float) -> bytes:
-    """The beginning of the body; a server that sends drop by drop does not outlast the deadline."""
+def read_body(response: t.Any, limit: int, deadline: float) -> tuple[bytes, bool]:
+    """At most `limit` bytes of the body, and whether no more were to come before the deadline, which a server that sends drop by drop does not outlast."""
     body = b""
-    while len(body) < _BODY_LIMIT:
-        chunk = response.read1(_BODY_LIMIT - len(body))
+    while len(body) < limit:
+        chunk = response.read1(limit - len(body))
         body += chunk
-        if not chunk or time.monotonic() > deadline:
+        if not chunk:
             break
-    return body
+        if time.monotonic() > deadline:
+            return body, False
+    return body, True
 
 
 def _no_answer(url: str, error: Exception) -> Answer:
@@ -141,7 +150,8 @@ def _no_answer(url: str, error: Exception) -> Answer:
     return Answer(url, None, problem=str(reason) or type(error).__name__, refused=isinstance(reason, ConnectionRefusedError))
 
 
-def _require_url(url: str) -> None:
+def require_url(url: str) -> None:
+    """Raise InvalidInput for what is no HTTP address."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 80) > 0

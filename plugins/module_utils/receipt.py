@@ -15,6 +15,8 @@ from ansible_collections.surefoot.release.plugins.module_utils.files import writ
 FORMAT = 1
 """The number under `receipt` in the file; a higher one was written by a newer surefoot."""
 
+_TEXT = ("feature", "release", "digest", "outcome")
+
 
 def read(path: str) -> dict[str, t.Any] | None:
     """The receipt at `path`, or None where nothing was ever released. Raises Refused for a file that is not a receipt of this format.
@@ -31,17 +33,18 @@ def read(path: str) -> dict[str, t.Any] | None:
         raise Refused("The receipt cannot be read", seen="%s: %s" % (path, error.strerror), todo="make it readable for the user ansible works as") from error
     try:
         receipt = json.loads(content.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         receipt = None
-    if not isinstance(receipt, dict) or not isinstance(receipt.get("releases"), list):
-        raise Refused("The receipt is damaged", seen=path, todo="restore it from a backup, or move it away and record what is there")
-    if receipt.get("receipt") != FORMAT:
+    number = receipt.get("receipt") if isinstance(receipt, dict) else None
+    if isinstance(number, int) and number > FORMAT:
         raise Refused(
-            "The receipt is of another format",
-            seen="%s has format %r, this is %d" % (path, receipt.get("receipt"), FORMAT),
+            "The receipt is of a newer format",
+            seen="%s has format %d, this is %d" % (path, number, FORMAT),
             todo="use the surefoot that wrote it or a newer one",
         )
-    return receipt
+    if number != FORMAT or not _is_whole(receipt):
+        raise Refused("The receipt is damaged", seen=path, todo="restore it from a backup, or move it away and record what is there")
+    return t.cast("dict[str, t.Any]", receipt)
 
 
 def write(path: str, receipt: t.Mapping[str, t.Any]) -> None:
@@ -69,6 +72,17 @@ def with_entry(
         verified_versions=_verified(old["verified_versions"], entry["outcome"], live),
         releases=old["releases"] if told else [*old["releases"], entry],
         **identity,
+    )
+
+
+def _is_whole(receipt: t.Mapping[str, t.Any]) -> bool:
+    versions, releases, live = receipt.get("verified_versions"), receipt.get("releases"), receipt.get("live_version")
+    return (
+        isinstance(versions, list)
+        and all(isinstance(version, str) for version in versions)
+        and (live is None or isinstance(live, str))
+        and isinstance(releases, list)
+        and all(isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in _TEXT) for entry in releases)
     )
 
 

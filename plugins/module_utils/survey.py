@@ -12,18 +12,8 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.surefoot.release.plugins.module_utils import receipt as receipts
-from ansible_collections.surefoot.release.plugins.module_utils.artifact import store
-from ansible_collections.surefoot.release.plugins.module_utils.cache import options as cache_options
-from ansible_collections.surefoot.release.plugins.module_utils.cache import survey as cache
+from ansible_collections.surefoot.release.plugins.module_utils.commands import Run
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
-from ansible_collections.surefoot.release.plugins.module_utils.flags import options as flag_options
-from ansible_collections.surefoot.release.plugins.module_utils.flags import survey as flags
-from ansible_collections.surefoot.release.plugins.module_utils.migrate import options as migrate_options
-from ansible_collections.surefoot.release.plugins.module_utils.migrate import survey as migrations
-from ansible_collections.surefoot.release.plugins.module_utils.pool import options as pool_options
-from ansible_collections.surefoot.release.plugins.module_utils.pool import survey as pool
-from ansible_collections.surefoot.release.plugins.module_utils.service import options as service_options
-from ansible_collections.surefoot.release.plugins.module_utils.service import survey as service
 
 Params = t.Mapping[str, t.Any]
 
@@ -43,34 +33,87 @@ Options that those modules keep secret stand under `secrets`, again by kind. It 
 wherever it turns up, plain words among them."""
 
 
-def take(params: Params, run: t.Callable[..., t.Any]) -> dict[str, t.Any]:
+def take(params: Params, run: Run) -> dict[str, t.Any]:
     """The survey of this host: `{receipt, artifacts, service, pool, migrations, cache, flag}`, None for what was not asked for.
 
     `params` follow ARGUMENT_SPEC; `run` is AnsibleModule.run_command. Raises SurefootError for options that cannot be used and for a damaged receipt.
     """
-    return dict(
-        receipt=receipts.read(params["receipt"]) if params.get("receipt") else None,
-        artifacts=store.survey(_checked("install", dict(path=dict(type="path", required=True)), params)) if params.get("install") else None,
-        service=service.survey(_checked("restart", service_options.ARGUMENT_SPEC, params), run) if params.get("restart") else None,
-        pool=pool.survey(_checked("pool_member", _stateless(pool_options.ARGUMENT_SPEC), params), run) if params.get("pool_member") else None,
-        migrations=migrations.survey(_from_what_is_there(_checked("migrate", migrate_options.ARGUMENT_SPEC, params), params), run)
-        if params.get("migrate")
-        else None,
-        cache=cache.survey(_checked("flush_cache", cache_options.ARGUMENT_SPEC, params)) if params.get("flush_cache") else None,
-        flag=flags.survey(_checked("enable_feature", flag_options.ARGUMENT_SPEC, params)) if params.get("enable_feature") else None,
-    )
+    found: dict[str, t.Any] = dict(receipt=receipts.read(params["receipt"]) if params.get("receipt") else None)
+    for kind, (name, look) in _LOOKS.items():
+        found[name] = look(params, run) if params.get(kind) else None
+    return found
 
 
 def secret_values(params: Params) -> set[str]:
-    """The secrets among `params`, to be masked in whatever a module says."""
-    return {value for given in json.loads(params.get("secrets") or "{}").values() for value in given.values() if isinstance(value, str) and value}
+    """The secrets among `params`, to be masked in whatever a module says. Raises InvalidInput for secrets that are no mapping of mappings."""
+    return {value for given in _secrets(params).values() for value in given.values() if isinstance(value, str) and value}
+
+
+def _secrets(params: Params) -> dict[str, dict[str, t.Any]]:
+    try:
+        secrets = json.loads(params.get("secrets") or "{}")
+    except ValueError:
+        secrets = None
+    if not isinstance(secrets, dict) or not all(isinstance(given, dict) for given in secrets.values()):
+        raise InvalidInput("The secrets cannot be read", todo="give them by kind, such as secrets: {migrate: {url: …}}")
+    return secrets
+
+
+# What a kind of survey needs is imported where it is done: a host spends more time on loading code than on looking, and most are asked for little.
+
+
+def _artifacts(params: Params, run: Run) -> dict[str, t.Any]:
+    from ansible_collections.surefoot.release.plugins.module_utils.artifact import store
+
+    return store.survey(_checked("install", dict(path=dict(type="path", required=True)), params))
+
+
+def _service(params: Params, run: Run) -> dict[str, t.Any]:
+    from ansible_collections.surefoot.release.plugins.module_utils.service import options, survey
+
+    return survey.survey(_checked("restart", options.ARGUMENT_SPEC, params), run)
+
+
+def _pool(params: Params, run: Run) -> dict[str, t.Any]:
+    from ansible_collections.surefoot.release.plugins.module_utils.pool import options, survey
+
+    return survey.survey(_checked("pool_member", _stateless(options.ARGUMENT_SPEC), params), run)
+
+
+def _migrations(params: Params, run: Run) -> dict[str, t.Any]:
+    from ansible_collections.surefoot.release.plugins.module_utils.migrate import options, survey
+
+    return survey.survey(_from_what_is_there(_checked("migrate", options.ARGUMENT_SPEC, params), params), run)
+
+
+def _cache(params: Params, run: Run) -> dict[str, t.Any]:
+    from ansible_collections.surefoot.release.plugins.module_utils.cache import options, survey
+
+    return survey.survey(_checked("flush_cache", options.ARGUMENT_SPEC, params))
+
+
+def _flag(params: Params, run: Run) -> dict[str, t.Any]:
+    from ansible_collections.surefoot.release.plugins.module_utils.flags import options, survey
+
+    return survey.survey(_checked("enable_feature", options.ARGUMENT_SPEC, params))
+
+
+_LOOKS: dict[str, tuple[str, t.Callable[[Params, Run], dict[str, t.Any]]]] = dict(
+    install=("artifacts", _artifacts),
+    restart=("service", _service),
+    pool_member=("pool", _pool),
+    migrate=("migrations", _migrations),
+    flush_cache=("cache", _cache),
+    enable_feature=("flag", _flag),
+)
+"""For each kind of step the name of its part of a survey, and how to look."""
 
 
 def _checked(kind: str, spec: t.Mapping[str, t.Any], params: Params) -> dict[str, t.Any]:
     exposed = sorted(key for key in params[kind] if spec.get(key, {}).get("no_log"))
     if exposed:
         raise InvalidInput("A secret would be shown", seen="%s under %s" % (", ".join(exposed), kind), todo="give it under secrets.%s" % kind)
-    validated = ArgumentSpecValidator(spec).validate(dict(params[kind], **json.loads(params.get("secrets") or "{}").get(kind, {})))
+    validated = ArgumentSpecValidator(spec).validate(dict(params[kind], **_secrets(params).get(kind, {})))
     if validated.error_messages:
         raise InvalidInput(
             "The options of %s cannot be used" % kind, seen="; ".join(validated.error_messages), todo="set the %s_… variables of this host" % kind

@@ -8,16 +8,20 @@ from __future__ import annotations
 import typing as t
 
 Survey = t.Mapping[str, t.Any]
+_NOTHING = "nothing"
 
 
 def undeclared(before: Survey, after: Survey, declared: t.Collection[str]) -> list[dict[str, str]]:
-    """Each kind of step whose traces differ between two surveys of one host although it is not among the `declared` kinds, as `{kind, reason}`."""
+    """Each kind of step whose traces differ between two surveys of one host although it is not among the `declared` kinds, as `{kind, reason}`.
+
+    Something that came or went is a difference too; what only one of the surveys could see is none.
+    """
     found = []
     for kind, look in _TRACES.items():
         if kind not in declared:
             then, now = look(before), look(after)
             if then is not None and now is not None and then != now:
-                found.append(dict(kind=kind, reason="%s was %s and is %s" % (_NAMES[kind], _shown(then), _shown(now))))
+                found.append(dict(kind=kind, reason="%s was %s and is %s" % (_NAMES[kind], then, now)))
     return found
 
 
@@ -25,14 +29,23 @@ def _part(survey: Survey, name: str) -> t.Mapping[str, t.Any]:
     return survey.get(name) or {}
 
 
+def live_version(survey: Survey) -> str | None:
+    """The live version a survey found, None where nothing is live or nobody looked."""
+    return t.cast("str | None", (_part(survey, "artifacts").get("live") or {}).get("version"))
+
+
+# What each kind of step leaves in a survey; None where the survey does not tell.
+
+
 def _live(survey: Survey) -> t.Any:
-    live = _part(survey, "artifacts").get("live")
-    return live["version"] if live else None
+    return (live_version(survey) or _NOTHING) if survey.get("artifacts") else None
 
 
 def _process(survey: Survey) -> t.Any:
     service = _part(survey, "service")
-    return (service["pid"], service["started_at"]) if service.get("running") else None
+    if not service.get("known"):
+        return None
+    return (service["pid"], service["started_at"]) if service["running"] else "not running"
 
 
 def _migrations(survey: Survey) -> t.Any:
@@ -41,11 +54,15 @@ def _migrations(survey: Survey) -> t.Any:
 
 
 def _fingerprint(survey: Survey) -> t.Any:
-    return _part(survey, "cache").get("stored")
+    cache = _part(survey, "cache")
+    return (cache["stored"] or _NOTHING) if cache.get("reachable") else None
 
 
 def _audience(survey: Survey) -> t.Any:
-    return _part(survey, "flag").get("audience")
+    flag = _part(survey, "flag")
+    if not flag:
+        return None
+    return "not ours" if flag["foreign"] else flag["audience"] or _NOTHING
 
 
 _TRACES: dict[str, t.Callable[[Survey], t.Any]] = {
@@ -62,7 +79,3 @@ _NAMES = {
     "flush_cache": "the cache's fingerprint",
     "enable_feature": "the flag's audience",
 }
-
-
-def _shown(state: t.Any) -> str:
-    return "%s" % (state,)

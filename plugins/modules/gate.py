@@ -38,7 +38,7 @@ options:
         type: str
         default: GET
       headers:
-        description: Headers to send.
+        description: Headers to send. Values of those whose names tell of a credential, such as C(Authorization), are masked in output.
         type: dict
         default: {}
       body:
@@ -49,10 +49,10 @@ options:
         type: int
         default: 200
       contains:
-        description: Text the answer must contain.
+        description: Text the first MiB of the answer must contain.
         type: str
       lacks:
-        description: Text the answer must not contain.
+        description: Text the first MiB of the answer must not contain.
         type: str
       follow_redirects:
         description: Whether to follow redirects instead of judging them.
@@ -63,7 +63,7 @@ options:
         type: bool
         default: true
   command:
-    description: Run a command; exit code 0 passes.
+    description: Run a command without a shell, exactly as written; exit code 0 passes.
     type: list
     elements: str
   chdir:
@@ -137,9 +137,10 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
-from ansible_collections.surefoot.release.plugins.module_utils.gate.ask import PASSED, ask
+from ansible_collections.surefoot.release.plugins.module_utils.gate.ask import ERROR, PASSED, ask
 from ansible_collections.surefoot.release.plugins.module_utils.gate.command import command_look
 from ansible_collections.surefoot.release.plugins.module_utils.gate.http import OPTIONS, http_look
+from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
 
 
 def main() -> None:
@@ -157,10 +158,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    if params["http"]:
+        module.no_log_values.update(secrets_in(dict(health_headers=params["http"]["headers"], http_url=params["http"]["url"])))
     try:
         look = http_look(params["http"]) if params["http"] else command_look(params["command"], params["chdir"], module.run_command)
     except SurefootError as error:
-        module.fail_json(msg=str(error), error=describe(error))
+        gate = dict(name=params["name"], verdict=ERROR, seen=str(error), samples=0, waited=0.0)
+        module.fail_json(msg="Gate %s could not be asked: %s" % (params["name"], error), error=describe(error), gate=gate)
     interval = params["interval"] if params["http"] else None
     judgement = ask(look, timeout=params["timeout"], interval=interval, now=time.monotonic, sleep=time.sleep)
     gate = dict(dataclasses.asdict(judgement), name=params["name"], waited=round(judgement.waited, 3))

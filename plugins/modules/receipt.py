@@ -198,7 +198,7 @@ from ansible_collections.surefoot.release.plugins.module_utils import receipt as
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
 from ansible_collections.surefoot.release.plugins.module_utils.step import Step, result
 from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
-from ansible_collections.surefoot.release.plugins.module_utils.undeclared import Survey, undeclared
+from ansible_collections.surefoot.release.plugins.module_utils.undeclared import Survey, live_version, undeclared
 
 
 def main() -> None:
@@ -219,8 +219,8 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
-    module.no_log_values.update(secret_values(module.params))
     try:
+        module.no_log_values.update(secret_values(module.params))
         survey = take(module.params, module.run_command)
         _refuse_undeclared(module, survey)
         step, receipt = _entered(module.params, survey)
@@ -245,18 +245,14 @@ def _refuse_undeclared(module: AnsibleModule, survey: Survey) -> None:
 def _entered(params: t.Mapping[str, t.Any], survey: Survey) -> tuple[Step, dict[str, t.Any]]:
     """The step, and the receipt it leaves."""
     old = survey["receipt"]
-    live = _live(survey) or (old or {}).get("live_version")
+    live = live_version(survey) or (old or {}).get("live_version")
     entry = {key: params[key] for key in ("feature", "release", "digest", "outcome", "run")}
     entry["at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     identity = dict(app=params["app"], environment=params["environment"])
-    new = receipts.with_entry(old, identity, entry, live=live, live_before=_live(params["before"] or {}))
+    new = receipts.with_entry(old, identity, entry, live=live, live_before=live_version(params["before"] or {}))
     needed = new != old
     reason = "%s is %s here" % (params["release"], params["outcome"].replace("_", " ")) if needed else "%s is in the receipt already" % params["release"]
     return Step(kind="receipt", needed=needed, reason=reason, before=_told(old), after=_told(new)), new
-
-
-def _live(survey: Survey) -> str | None:
-    return ((survey.get("artifacts") or {}).get("live") or {}).get("version")
 
 
 def _told(receipt: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:

@@ -114,8 +114,8 @@ from ansible_collections.surefoot.release.plugins.module_utils.survey import ARG
 
 def main() -> None:
     module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, scope=dict(type="dict")), supports_check_mode=True)
-    module.no_log_values.update(secret_values(module.params))
     try:
+        module.no_log_values.update(secret_values(module.params))
         survey = take(module.params, module.run_command)
     except SurefootError as error:
         module.fail_json(msg=str(error), error=describe(error))

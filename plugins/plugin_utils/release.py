@@ -163,8 +163,13 @@ def check_keys(mapping: t.Mapping[str, t.Any], known: t.Collection[str]) -> None
     """Raise InvalidInput for the first unknown key, naming the nearest known one; keys that start with `x-` pass."""
     for key in mapping:
         if key not in known and not str(key).startswith("x-"):
-            near = difflib.get_close_matches(str(key), sorted(known), n=1, cutoff=0.5)
-            raise InvalidInput(f"Unknown key {_short(key)}", todo=f"did you mean {near[0]}?" if near else f"known keys are {', '.join(sorted(known))}")
+            raise InvalidInput(f"Unknown key {_short(key)}", todo=did_you_mean(key, known) or f"known keys are {', '.join(sorted(known))}")
+
+
+def did_you_mean(given: t.Any, known: t.Iterable[str]) -> str | None:
+    """A question for the known name nearest to what was given, or None where none is near."""
+    near = difflib.get_close_matches(str(given), sorted(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else None
 
 
 def _mapping(key: str, value: t.Any) -> t.Mapping[str, t.Any]:

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
-from ansible_collections.surefoot.release.plugins.plugin_utils.release import DEFAULT_HOSTS, STEP_KINDS, Release, parse_release
+from ansible_collections.surefoot.release.plugins.module_utils.health import secret_headers, without_password
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import DEFAULT_HOSTS, STEP_KINDS, Release, did_you_mean, parse_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import seconds
 
 NOWHERE = "all:!all"
@@ -65,8 +65,7 @@ def resolve_gates(written: t.Sequence[t.Any], known: t.Mapping[str, t.Any]) -> l
     for gate in written:
         if isinstance(gate, str):
             if gate not in known:
-                near = difflib.get_close_matches(gate, list(known), n=1, cutoff=0.5)
-                raise InvalidInput(f"Gate {gate} is not defined", todo=f"did you mean {near[0]}?" if near else "define it under gates in surefoot.yml")
+                raise InvalidInput(f"Gate {gate} is not defined", todo=did_you_mean(gate, known) or "define it under gates in surefoot.yml")
             gates.append({"name": gate, **_in_seconds(known[gate])})
         elif isinstance(gate, t.Mapping):
             if len({"http", "command"} & set(gate)) != 1:
@@ -92,16 +91,17 @@ def gate_name(gate: t.Mapping[str, t.Any]) -> str:
         return str(gate["name"])
     http = gate.get("http")
     if isinstance(http, t.Mapping):
-        headers = "".join(f" {key}:{value}" for key, value in (http.get("headers") or {}).items())
-        return f"{http.get('method', 'GET')} {http.get('url')}{headers} expects {http.get('expect', 200)}"
+        given = http.get("headers") or {}
+        secret = secret_headers(given)
+        headers = "".join(f" {key}:{'…' if str(value) in secret else value}" for key, value in given.items())
+        return f"{http.get('method', 'GET')} {without_password(str(http.get('url')))}{headers} expects {http.get('expect', 200)}"
     return " ".join(map(str, gate.get("command") or ()))
 
 
 def _position(releases: t.Sequence[Release], name: str, feature: str) -> int:
     names = [release.name for release in releases]
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        raise InvalidInput(f"Feature {feature} has no release {name}", seen=", ".join(names), todo=f"did you mean {near[0]}?" if near else None)
+        raise InvalidInput(f"Feature {feature} has no release {name}", seen=", ".join(names), todo=did_you_mean(name, names))
     return names.index(name)
 
 

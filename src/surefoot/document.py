@@ -57,15 +57,19 @@ class Document:
 def read_document(path: Path, *, name: str | None = None) -> Document:
     """The document in the file at `path`, called `name` in messages. Raises InvalidInput for a file that cannot be read or is not sound."""
     shown = printable(name or str(path))
+    return parse_document(read_beginning(path, LARGEST + 1, name=shown), name=shown)
+
+
+def read_beginning(path: Path, size: int, *, name: str) -> bytes:
+    """At most `size` bytes of the file at `path`, called `name` in messages. Raises InvalidInput for what cannot be read."""
     try:
         if path.exists() and not path.is_file():
-            raise InvalidInput(f"{shown} is not a file")
+            raise InvalidInput(f"{name} is not a file")
         with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
+            return stream.read(size)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name is not usable"
-        raise InvalidInput(f"{shown} cannot be read: {reason}", todo="check the path and who may read it") from error
-    return parse_document(content, name=shown)
+        raise InvalidInput(f"{name} cannot be read: {reason}", todo="check the path and who may read it") from error
 
 
 def parse_document(content: bytes, *, name: str) -> Document:

@@ -23,6 +23,13 @@ class SurveyStarted(Event):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class OrphansEnded(Event):
+    """Processes that a killed run had left at work on this machine were ended, before anything else was begun."""
+
+    processes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WaitingForLock(Event):
     """Somebody else releases to the environment; seconds waited so far, and left."""
 

@@ -15,10 +15,11 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.command_line impo
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import Before, way_back
+from surefoot import orphans
 from surefoot.conductor import Conductor, Outcome
 from surefoot.decisions import consult
 from surefoot.environment_lock import EnvironmentLock
-from surefoot.events import Event, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock
+from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock
 from surefoot.ledger.store import whoami
 from surefoot.lock import hold
 from surefoot.planning import FeaturePlan, Surveyed, before_states, concerned
@@ -127,12 +128,10 @@ class Job:
     def _lock(self, stack: contextlib.ExitStack) -> t.Generator[Event, None, EnvironmentLock]:
         """This machine's lock first, which costs nothing, then the one that stands with the environment."""
         command = without_values(sys.argv)
-        stack.enter_context(hold(self.project.state_directory, self.environment, command, wait=self.lock_wait, cancelled=self.cancelled))
         patterns = list(dict.fromkeys(getattr(self.project.file.hosts, kind) for kind in STEP_KINDS))
-        ansible = self.project.ansible(self.environment)
-        # A limit says which hosts are released to; the lock stands on the same host for everybody.
         lock = EnvironmentLock(
-            dataclasses.replace(ansible, limit=None),
+            # A limit says which hosts are released to; the lock stands on the same host for everybody.
+            dataclasses.replace(self.project.ansible(self.environment), limit=None),
             patterns,
             self.project.file.app,
             command=command,
@@ -140,6 +139,10 @@ class Job:
             cancelled=self.cancelled,
             on_lost=self.cancelled.set,
         )
+        held = hold(self.project.state_directory, self.environment, command, lock.token, wait=self.lock_wait, cancelled=self.cancelled)
+        dead = stack.enter_context(held)
+        if dead and (ended := orphans.end(dead)):
+            yield OrphansEnded(processes=ended)
         for waiting in lock.acquire():
             yield WaitingForLock(holder=waiting.holder, waited=waiting.waited, left=waiting.left)
         stack.callback(lock.check)

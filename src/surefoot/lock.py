@@ -28,8 +28,13 @@ class LockLost(SurefootError):
 
 
 @contextlib.contextmanager
-def hold(directory: pathlib.Path, environment: str, command: str, *, wait: float = 0.0, cancelled: threading.Event | None = None) -> t.Iterator[None]:
-    """Hold the lock of `environment` in `directory`. Raises LockHeld, naming the holder, when somebody else has it for longer than `wait` seconds."""
+def hold(
+    directory: pathlib.Path, environment: str, command: str, token: str, *, wait: float = 0.0, cancelled: threading.Event | None = None
+) -> t.Iterator[str | None]:
+    """Hold the lock of `environment` in `directory` and write `token` there; yields the token of a holder that died with the lock in its hands, if any.
+
+    Raises LockHeld, naming the holder, when somebody else has it for longer than `wait` seconds.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{environment}.lock"
     with path.open("a+") as stream:
@@ -37,11 +42,12 @@ def hold(directory: pathlib.Path, environment: str, command: str, *, wait: float
         while not _locked(stream):
             if time.monotonic() >= deadline or (cancelled or threading.Event()).wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic()))):
                 raise LockHeld(f"Somebody is releasing to {environment}", seen=_holder(path), todo="wait for it to end, then run the same command again")
+        dead = _read(path).get("token")
         stream.truncate(0)
-        stream.write(json.dumps(_self(command)))
+        stream.write(json.dumps({**_self(command), "token": token}))
         stream.flush()
         try:
-            yield
+            yield dead if isinstance(dead, str) else None
         finally:
             stream.truncate(0)
 
@@ -60,8 +66,16 @@ def _self(command: str) -> dict[str, t.Any]:
 
 
 def _holder(path: pathlib.Path) -> str:
+    holder = _read(path)
+    try:
+        return f"{holder['user']} on {holder['host']}, process {holder['pid']}, since {holder['since']}: {holder['command']}"
+    except KeyError:
+        return "a holder that left no name"
+
+
+def _read(path: pathlib.Path) -> dict[str, t.Any]:
     try:
         holder = json.loads(path.read_text())
-        return f"{holder['user']} on {holder['host']}, process {holder['pid']}, since {holder['since']}: {holder['command']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "a holder that left no name"
+    except (OSError, ValueError):
+        return {}
+    return holder if isinstance(holder, dict) else {}

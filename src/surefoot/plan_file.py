@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.surefoot.release.plugins.module_utils.files import write_atomically
-from surefoot.document import printable
+from surefoot.document import printable, read_beginning
 from surefoot.saved_plan import SavedPlan
 
 if t.TYPE_CHECKING:
@@ -36,14 +36,7 @@ def save(plan: SavedPlan, path: Path) -> None:
 def load(path: Path) -> SavedPlan:
     """The plan in the file at `path`. Raises InvalidInput for what is no plan, and Refused for a plan that was edited."""
     shown = printable(str(path))
-    try:
-        if path.exists() and not path.is_file():
-            raise InvalidInput(f"{shown} is not a file")
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"{shown} cannot be read", seen=getattr(error, "strerror", None), todo="name the file that plan --out wrote") from error
-    return parse(content, name=shown)
+    return parse(read_beginning(path, LARGEST + 1, name=shown), name=shown)
 
 
 def parse(content: bytes, *, name: str) -> SavedPlan:

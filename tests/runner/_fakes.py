@@ -39,11 +39,12 @@ def survey(live: str = "1.0.0") -> dict[str, t.Any]:
 
 @dataclasses.dataclass
 class World:
-    """Three hosts. `instead` maps the number of a run (from 0), or the name of a playbook, to what happens in its place."""
+    """Three hosts. `instead` maps a playbook, or a playbook and its release (`release api`), to what happens in its place; `once` does so for one run."""
 
     hosts: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=lambda: {name: survey() for name in ("h1", "h2", "h3")})
     runs: list[tuple[str, dict[str, t.Any]]] = dataclasses.field(default_factory=list)
-    instead: dict[int | str, t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]] = dataclasses.field(default_factory=dict)
+    instead: dict[str, t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]] = dataclasses.field(default_factory=dict)
+    once: dict[str, t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]] = dataclasses.field(default_factory=dict)
 
     def planned(self) -> dict[str, list[str]]:
         """The hosts by kind of step."""
@@ -54,9 +55,9 @@ class World:
         return [name for name, _variables in self.runs if name not in {"survey", "lock"}]
 
     def play(self, playbook: str, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
-        number = len(self.runs)
         self.runs.append((playbook, variables))
-        other = self.instead.get(number) or self.instead.get(playbook)
+        name = f"{playbook} {variables.get('release')}"
+        other = self.once.pop(name, None) or self.instead.get(name) or self.instead.get(playbook)
         yield from other(self, variables) if other else self.as_usual(playbook, variables)
 
     def as_usual(self, playbook: str, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
@@ -122,6 +123,7 @@ class FakeAnsible:
     root: pathlib.Path
     inventory: tuple[str, ...]
     arguments: tuple[str, ...] = ()
+    limit: str | None = None
     environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     worlds: t.ClassVar[dict[pathlib.Path, World]] = {}
 

@@ -94,7 +94,7 @@ def test_1_for_what_cannot_be_read(command: Command, tmp_path: pathlib.Path) -> 
     ("arguments", "told"),
     [
         (["aply"], "Did you mean apply?"),
-        (["apply", "--to", "api", "--all", "--yes"], "--to and --all"),
+        (["apply", "--to", "api", "--all", "--yes"], "say different things"),
         (["apply", "other", "--yes"], "There is no feature other"),
         (["apply", "--to", "uii", "--yes"], "has no release uii"),
         (["plan", "-E", "nowhere"], "There is no environment nowhere"),
@@ -337,8 +337,8 @@ def test_options_for_ansible_reach_it(command: Command, monkeypatch: pytest.Monk
         return original(self, *given, **options)
 
     monkeypatch.setattr(_fakes.FakeAnsible, "run", run)
-    command("plan", "-l", "h1", "-f", "3", "-e", "a=b", "-vv", "reviews", "--", "--become")
-    assert seen[0] == ("--limit", "h1", "--forks", "3", "--extra-vars", "a=b", "-v", "--become")
+    command("plan", "-f", "3", "-e", "a=b", "-vv", "reviews", "--", "--become")
+    assert seen[0] == ("--forks", "3", "--extra-vars", "a=b", "-v", "--become")
 
 
 def test_help_needs_no_ansible_and_no_model() -> None:

@@ -58,6 +58,7 @@ class Stage:
             environment="test",
             feature="reviews",
             run="r1",
+            plan=None,
             variables={"feature": str(root / "reviews.yml")},
             watch=lambda: t.cast("t.Any", self.watch),
             cancelled=self.cancelled,
@@ -126,7 +127,7 @@ def test_impact_that_was_not_measured_neither_passes_nor_fails(stage: Make) -> N
 
 def test_a_failure_keeps_its_own_reasons(stage: Make) -> None:
     one = stage(BROKEN)
-    one.world.instead[0] = _fakes.failing("h2", "no such table: reviews")
+    one.world.instead["release"] = _fakes.failing("h2", "no such table: reviews")
     outcome, events = one.perform(API)
     assert outcome.reasons == ("h2: no such table: reviews",)
     assert [kind for kind, _ in one.told()] == ["started", "failed"]
@@ -135,14 +136,14 @@ def test_a_failure_keeps_its_own_reasons(stage: Make) -> None:
 
 def test_a_run_that_ends_without_statistics_is_a_failure(stage: Make) -> None:
     one = stage()
-    one.world.instead[0] = lambda _world, _variables: iter([dataclasses.replace(ended(HOSTS), stats=None)])
+    one.world.instead["release"] = lambda _world, _variables: iter([dataclasses.replace(ended(HOSTS), stats=None)])
     assert one.perform(API)[0].reasons == ("the run left no statistics",)
 
 
 def test_a_host_that_was_lost_is_a_failure(stage: Make) -> None:
     one = stage()
     lost = answer("h3", "Stage", {"msg": "Connection refused"}, "unreachable")
-    one.world.instead[0] = lambda _world, _variables: iter([lost, ended(HOSTS, lost=["h3"])])
+    one.world.instead["release"] = lambda _world, _variables: iter([lost, ended(HOSTS, lost=["h3"])])
     outcome, events = one.perform(API)
     assert outcome == Outcome(state="failed", reasons=("h3: Connection refused",))
     assert [event.unreachable for event in events if isinstance(event, HostFailed)] == [True]
@@ -175,9 +176,14 @@ def test_a_ramp_goes_by_its_shares_and_stays_at_each(stage: Make) -> None:
     assert [kind for kind, _ in one.told()] == ["started", "released", "verified"]
 
 
+def second_time(happens: t.Callable[..., t.Iterator[_fakes.RunEvent]]) -> t.Callable[..., t.Iterator[_fakes.RunEvent]]:
+    """As usual the first time, and then what is given."""
+    return lambda world, variables: (happens if world.played().count("release") > 1 else lambda _world, given: world.as_usual("release", given))(world, variables)
+
+
 def test_a_ramp_stops_at_the_share_that_fails(stage: Make) -> None:
     one = stage()
-    one.world.instead[1] = _fakes.judging("failed")
+    one.world.instead["release"] = second_time(_fakes.judging("failed"))
     ramp = {"release": "all", "enable_feature": {"flag": "reviews", "audience": {"everyone": True}, "ramp": ["5%", "50%", "100%"], "each": "20ms"}}
     assert one.perform(ramp)[0].state == "failed"
     assert len(one.world.runs) == 2
@@ -198,7 +204,7 @@ def test_everything_ansible_tells_becomes_an_event(stage: Make) -> None:
         yield _fakes.saying("PLAY [Roll]")
         yield from world.released(variables)
 
-    one.world.instead[0] = talking
+    one.world.instead["release"] = talking
     _, events = one.perform(API)
     assert [event.text for event in events if isinstance(event, AnsibleOutput)] == ["PLAY [Roll]"]
     assert [event.title for event in events if isinstance(event, PhaseStarted)] == ["Install", "Restart"]
@@ -210,5 +216,5 @@ def test_everything_ansible_tells_becomes_an_event(stage: Make) -> None:
 @pytest.mark.parametrize("message", [{"msg": ""}, {}, {"stderr": "boom"}, {"msg": None}])
 def test_a_failure_without_a_message_is_told_all_the_same(stage: Make, message: dict[str, t.Any]) -> None:
     one = stage()
-    one.world.instead[0] = lambda _world, _variables: iter([answer("h1", "Own task", message, "failed"), ended(HOSTS, failed=["h1"])])
+    one.world.instead["release"] = lambda _world, _variables: iter([answer("h1", "Own task", message, "failed"), ended(HOSTS, failed=["h1"])])
     assert one.perform(API)[0].reasons == (f"h1: {message.get('stderr', 'failed without a message')}",)

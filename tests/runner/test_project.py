@@ -104,7 +104,7 @@ def test_a_plan_changes_nothing(shop: Write, tmp_path: pathlib.Path) -> None:
 def test_killed_inside_a_release_the_same_command_goes_on(shop: Write, world: World, upto: str) -> None:
     project = shop()
     project.apply("reviews").finish()
-    world.instead[len(world.runs) + 1] = dying(upto)
+    world.once["release api"] = dying(upto)
     killed(project, everything=True)
     assert standing(project)["api"] == "started"
     assert project.plan("reviews").progress.releases[1].state == "unfinished"
@@ -116,9 +116,9 @@ def test_killed_inside_a_release_the_same_command_goes_on(shop: Write, world: Wo
 def test_after_a_kill_the_way_back_still_leads_to_what_was_there_before(shop: Write, world: World) -> None:
     project = shop()
     project.apply("reviews").finish()
-    world.instead[len(world.runs) + 1] = dying("install")
+    world.once["release api"] = dying("install")
     killed(project)
-    world.instead[len(world.runs) + 1] = failing("h2", "no answer", after="restart")
+    world.once["release api"] = failing("h2", "no answer", after="restart")
     assert project.apply("reviews").finish().rolled_back is True
     assert world.live() == {"1.0.0"}
 
@@ -130,7 +130,7 @@ def test_killed_after_receipts_were_written_the_release_is_asked_about_again(sho
         yield from list(world.released(variables))[:-1]
         raise Died
 
-    world.instead[1] = dies_at_the_end
+    world.once["release table"] = dies_at_the_end
     killed(project)
     assert project.plan("reviews").progress.releases[0].state == "unfinished"
     assert project.apply("reviews").finish().ok
@@ -188,7 +188,7 @@ def test_a_clock_that_was_set_back_does_not_shorten_a_soak(shop: Write, world: W
 
 def test_a_failed_release_is_rolled_back(shop: Write, world: World) -> None:
     project = shop()
-    world.instead[2] = failing("h2", "no good answer from /livez", after="install")
+    world.once["release api"] = failing("h2", "no good answer from /livez", after="install")
     work = project.apply("reviews", everything=True)
     events = list(work)
     assert ended_as(events) == [("table", "verified"), ("api", "failed"), ("api", "rolled_back")]
@@ -202,7 +202,7 @@ def test_a_failed_release_is_rolled_back(shop: Write, world: World) -> None:
 
 def test_a_release_that_was_rolled_back_is_tried_again(shop: Write, world: World) -> None:
     project = shop()
-    world.instead[2] = failing("h2", "no good answer", after="install")
+    world.once["release api"] = failing("h2", "no good answer", after="install")
     project.apply("reviews", everything=True).finish()
     assert project.apply("reviews", everything=True).finish().ok
     assert world.live() == {"2.0.0"}
@@ -211,7 +211,7 @@ def test_a_release_that_was_rolled_back_is_tried_again(shop: Write, world: World
 def test_no_way_back_where_nothing_was_live_before(shop: Write) -> None:
     world = World(hosts={"h1": {**_fakes.survey(), "artifacts": {"path": "/srv", "live": None, "staged": [], "problem": None}}})
     project = shop(_fakes.FEATURE[1], world=world)
-    world.instead[1] = failing("h1", "no good answer")
+    world.once["release api"] = failing("h1", "no good answer")
     work = project.apply("reviews")
     told = [event for event in work if isinstance(event, ReleaseEnded)][-1]
     assert "nothing was live before" in told.reasons
@@ -221,8 +221,8 @@ def test_no_way_back_where_nothing_was_live_before(shop: Write) -> None:
 
 def test_a_way_back_that_fails_is_told_and_can_be_taken_again(shop: Write, world: World) -> None:
     project = shop()
-    world.instead[2] = failing("h2", "no good answer", after="install")
-    world.instead[3] = failing("h3", "disk full")
+    world.once["release api"] = failing("h2", "no good answer", after="install")
+    world.once["rollback api"] = failing("h3", "disk full")
     assert project.apply("reviews", everything=True).finish().rolled_back is False
     assert standing(project)["api"] == "rollback_failed"
     assert project.rollback("reviews").finish().ok
@@ -232,7 +232,7 @@ def test_a_way_back_that_fails_is_told_and_can_be_taken_again(shop: Write, world
 
 def test_without_automatic_rollback_a_failed_release_stays(shop: Write, world: World) -> None:
     project = shop()
-    world.instead[2] = failing("h2", "no good answer", after="install")
+    world.once["release api"] = failing("h2", "no good answer", after="install")
     assert project.apply("reviews", everything=True, auto_rollback=False).finish().rolled_back is None
     assert world.live() == {"2.0.0"}
     assert project.plan("reviews").progress.releases[1].state == "failed"
@@ -241,7 +241,7 @@ def test_without_automatic_rollback_a_failed_release_stays(shop: Write, world: W
 @pytest.mark.parametrize("verdict", ["inconclusive", "error"])
 def test_a_gate_that_cannot_tell_is_a_question_and_undoes_nothing(shop: Write, world: World, verdict: str) -> None:
     project = shop()
-    world.instead[2] = judging("passed", verdict)
+    world.once["release api"] = judging("passed", verdict)
     result = project.apply("reviews", everything=True).finish()
     assert result.outcomes["api"].state == "inconclusive"
     assert result.rolled_back is None
@@ -251,7 +251,7 @@ def test_a_gate_that_cannot_tell_is_a_question_and_undoes_nothing(shop: Write, w
 
 def test_one_gate_that_failed_outweighs_those_that_cannot_tell(shop: Write, world: World) -> None:
     project = shop()
-    world.instead[2] = judging("inconclusive", "failed", "error")
+    world.once["release api"] = judging("inconclusive", "failed", "error")
     assert project.apply("reviews", everything=True).finish().rolled_back is True
 
 
@@ -284,7 +284,7 @@ def test_a_rollback_that_was_killed_is_finished_and_does_not_go_one_further(shop
         yield from list(world.released(variables, outcome="rolled_back", record=recorded))[:-1]
         raise Died
 
-    world.instead[len(world.runs) + 1] = dies
+    world.once["rollback staff"] = dies
     with pytest.raises(Died):
         project.rollback("reviews").finish()
     assert list(project.rollback("reviews").finish().outcomes) == ["staff"]
@@ -364,7 +364,7 @@ def test_fewer_hosts_than_planned_is_a_failure_though_all_is_green(shop: Write, 
         yield ended(["h1", "h2"])
 
     project = shop()
-    world.instead[2] = one_short
+    world.once["release api"] = one_short
     result = project.apply("reviews", everything=True).finish()
     assert any("h3 was planned and not reached" in reason for reason in result.outcomes["api"].reasons)
 

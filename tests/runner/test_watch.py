@@ -42,7 +42,7 @@ def server() -> t.Iterator[Server]:
 
 
 def spec(server: Server, name: str = "front", **http_keys: t.Any) -> ProbeSpec:
-    return ProbeSpec.model_validate({"name": name, "http": {"url": f"http://127.0.0.1:{server.server_port}/", "rate": 100, "timeout": "1s", **http_keys}})
+    return ProbeSpec.model_validate({"name": name, "http": {"url": f"http://127.0.0.1:{server.server_port}/", "rate": 50, "timeout": "5s", **http_keys}})
 
 
 def until(condition: t.Callable[[], bool]) -> None:

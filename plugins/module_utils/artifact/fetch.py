@@ -8,13 +8,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import http.client
 import io
 import os
 import shutil
 import typing as t
-
-from ansible.module_utils import urls
 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.archive import CHUNK
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import Wanted
@@ -50,6 +47,11 @@ def _source(wanted: Wanted, workspace: str) -> t.BinaryIO:
 
 
 def _download(url: str, path: str) -> None:
+    # Imported here, since most artifacts come along, and a host takes about as long to load this as to unpack one.
+    import http.client
+
+    from ansible.module_utils import urls
+
     try:
         # Undecoded: what is checked and unpacked is the file itself, whatever a server says about its encoding.
         with contextlib.closing(urls.open_url(url, timeout=30, http_agent="surefoot", decompress=False)) as answer, open(path, "wb") as copy:

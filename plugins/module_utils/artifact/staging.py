@@ -18,7 +18,6 @@ import shutil
 import time
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.module_utils.artifact import archive, fetch
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import Wanted
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.store import Layout, State
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
@@ -56,6 +55,9 @@ def stage(layout: Layout, wanted: Wanted, *, run: Run, hold: int) -> None:
 
     Its directory in `.surefoot` stays, for `finish` to remove, so that a run killed in between is known to have something left to do.
     """
+    # Imported here, since a host that only makes a staged release live needs neither.
+    from ansible_collections.surefoot.release.plugins.module_utils.artifact import archive, fetch
+
     staging = layout.staging(wanted.version)
     tree = os.path.join(staging, "tree")
     try:

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
+import time
 import typing as t
 import urllib.error
 
-from ansible.module_utils.urls import open_url
+from ansible.module_utils import urls
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.module_utils.gate.ask import ERROR, FAILED, PASSED, Look, Observation
+from ansible_collections.surefoot.release.plugins.module_utils.health import read_body, require_url
 
 OPTIONS: dict[str, t.Any] = dict(
     url=dict(type="str", required=True),
@@ -29,14 +31,16 @@ READ_AT_MOST = 1024 * 1024
 
 
 def http_look(params: t.Mapping[str, t.Any]) -> Look:
-    """A look that passes when the URL answers with the expected status and text; no answer at all counts as a failure, as it would for a user."""
-    if not str(params["url"]).startswith(("http://", "https://")):
-        raise InvalidInput("An http gate needs an http or https URL", seen=params["url"])
+    """A look that passes when the URL answers with the expected status and text; no answer at all counts as a failure, as it would for a user.
+
+    Raises InvalidInput for what is no URL.
+    """
+    require_url(params["url"])
 
     def look(at_most: float) -> Observation:
         try:
             status, body = _request(params, at_most)
-        except (urllib.error.URLError, socket.timeout, ConnectionError, OSError) as error:
+        except (OSError, http.client.HTTPException, urls.ConnectionError, urls.MissingModuleError, ValueError) as error:
             return _no_answer(error)
         return _judge(params, status, body)
 
@@ -44,26 +48,33 @@ def http_look(params: t.Mapping[str, t.Any]) -> Look:
 
 
 def _request(params: t.Mapping[str, t.Any], at_most: float) -> tuple[int, str]:
+    at_most = max(at_most, 0.1)
+    deadline = time.monotonic() + at_most
     try:
-        response = open_url(
+        response = urls.open_url(
             params["url"],
             method=params["method"].upper(),
             headers={str(key): str(value) for key, value in params["headers"].items()},
             data=params.get("body"),
-            timeout=max(at_most, 0.1),
+            timeout=at_most,
             follow_redirects="all" if params["follow_redirects"] else "none",
             validate_certs=params["validate_certs"],
             use_proxy=False,
+            decompress=False,
         )
     except urllib.error.HTTPError as answer:
         response = answer
-    return response.code, response.read(READ_AT_MOST).decode("utf-8", "replace")
+    with response:
+        body, whole = read_body(response, READ_AT_MOST, deadline)
+    if not whole:
+        raise socket.timeout("status %d, but the answer did not end within %g s" % (response.code, at_most))
+    return response.code, body.decode("utf-8", "replace")
 
 
 def _no_answer(error: Exception) -> Observation:
     cause = getattr(error, "reason", error)
-    misconfigured = isinstance(cause, socket.gaierror) or "CERTIFICATE" in str(cause).upper()
-    return Observation(ERROR if misconfigured else FAILED, "no answer: %s" % cause)
+    misconfigured = isinstance(cause, (socket.gaierror, http.client.InvalidURL, urls.MissingModuleError)) or "CERTIFICATE" in str(cause).upper()
+    return Observation(ERROR if misconfigured else FAILED, "no answer: %s" % (cause or type(cause).__name__))
 
 
 def _judge(params: t.Mapping[str, t.Any], status: int, body: str) -> Observation:

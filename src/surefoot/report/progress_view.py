@@ -15,6 +15,7 @@ from surefoot.events import (
     Event,
     GateAsked,
     HostFailed,
+    OrphansEnded,
     PhaseStarted,
     Planned,
     ReleaseEnded,
@@ -69,6 +70,9 @@ class ProgressView:
                     self._line(f"      {line}", "red")
             case ReleaseEnded():
                 self._ended(event)
+            case OrphansEnded():
+                for process in event.processes:
+                    self._line(f"  ! ended what a killed run had left at work: {process}", "yellow")
             case AnsibleOutput():
                 if self._verbose:
                     self._console.print(Text.from_ansi(event.text))

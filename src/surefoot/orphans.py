@@ -1,0 +1,53 @@
+"""What a killed runner leaves at work on this machine, found by the mark of its lock in the environment of its processes, and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import time
+import typing as t
+
+from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
+
+PATIENCE_SECONDS = 10.0
+"""How long a process is given to end by itself once it was asked to."""
+
+
+def end(token: str, *, patience: float = PATIENCE_SECONDS) -> tuple[str, ...]:
+    """End the ansible processes that were begun under the lock `token`, whose holder is dead; their command lines, shortened.
+
+    They cannot come to a good end: their terminal is gone, and ansible-playbook then waits for ever for workers that died with it. Every step is made to be
+    ended anywhere and to be run again. Services that a step started carry the mark too and are left alone.
+    """
+    found = dict(_at_work(token))
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        left = [pid for pid, _command in _at_work(token)]
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        _wait(token, patience if left else 0.0)
+    return tuple(found.values())
+
+
+def _wait(token: str, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and any(True for _process in _at_work(token)):
+        time.sleep(0.05)
+
+
+def _at_work(token: str) -> t.Iterator[tuple[int, str]]:
+    mark = f"{MARK}={token}".encode()
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                command = (process / "cmdline").read_bytes().split(b"\0")
+                if _is_ansible(command):
+                    yield int(process.name), b" ".join(command[:3]).decode(errors="replace")[:120].strip()
+
+
+def _is_ansible(command: t.Sequence[bytes]) -> bool:
+    """Whether it is an ansible program, or a module that one runs on this machine."""
+    programs = [word.rpartition(b"/")[2] for word in command[:2]]
+    return any(name.startswith(b"ansible") for name in programs) or any(b"AnsiballZ_" in word or b"/ansible-tmp-" in word for word in command)
