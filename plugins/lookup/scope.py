@@ -58,6 +58,7 @@ _raw:
   elements: dict
 """
 
+import json
 import os
 import typing as t
 
@@ -69,6 +70,8 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, SurefootError
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import NOWHERE, scope_of, with_names
 
+_KNOWN: dict[t.Hashable, dict[str, t.Any]] = {}
+
 
 class LookupModule(LookupBase):
     def run(self, terms: list[t.Any], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[t.Any]:
@@ -79,16 +82,25 @@ class LookupModule(LookupBase):
                 dict.fromkeys(("survey", "stage", "migrate", "roll", "flush_cache", "enable_feature"), NOWHERE) | {"batches": [1], "release": {}, "root": "."}
             ]
         path = os.path.abspath(self.get_option("project"))
-        root = os.path.dirname(path)
-        inventory = self._inventory((variables or {}).get("groups") or {})
         try:
-            project = self._load(path)
-            features = [self._feature(term, root) for term in terms]
             release = None if self.get_option("whole_feature") else self._named("release", self.get_option("release"))
-            scopes = [scope_of(project, feature, release, lambda name: self._hosts(inventory, name)) for feature in features]
+            scopes = [self._scope(path, self._content(term, os.path.dirname(path)), release, (variables or {}).get("groups") or {}) for term in terms]
         except SurefootError as error:
             raise AnsibleLookupError(str(error)) from error
-        return [{**(self._resolved(scope) if self.get_option("resolve") else scope), "root": root} for scope in scopes]
+        return [self._resolved(scope) if self.get_option("resolve") else scope for scope in scopes]
+
+    def _scope(self, path: str, feature: t.Mapping[str, t.Any] | str, release: str | None, groups: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
+        """The scope, of files worked out once in a run: it is a variable of plays, and every task on every host would work it out again."""
+        if isinstance(feature, t.Mapping):
+            return self._worked_out(path, feature, release, groups)
+        key = (_stamp(path), _stamp(feature), release, json.dumps(groups, default=list))
+        if key not in _KNOWN:
+            _KNOWN[key] = self._worked_out(path, self._load(feature), release, groups)
+        return _KNOWN[key]
+
+    def _worked_out(self, path: str, feature: t.Mapping[str, t.Any], release: str | None, groups: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
+        inventory = self._inventory(groups)
+        return {**scope_of(self._load(path), feature, release, lambda name: self._hosts(inventory, name)), "root": os.path.dirname(path)}
 
     def _resolved(self, scope: dict[str, t.Any]) -> dict[str, t.Any]:
         gates = self._templar.template(scope["release"]["verify"])
@@ -100,12 +112,13 @@ class LookupModule(LookupBase):
             raise InvalidInput(f"Which {what}?", todo=f"name it with -e {what}=NAME")
         return name
 
-    def _feature(self, term: t.Any, root: str) -> t.Any:
+    def _content(self, term: t.Any, root: str) -> t.Mapping[str, t.Any] | str:
+        """A feature given by its content as it is, else the path of its file."""
         if isinstance(term, t.Mapping):
             return term
         self._named("feature", term)
         named = os.path.join(root, "features", f"{term}.yml")
-        return self._load(named if os.path.sep not in str(term) and os.path.isfile(named) else os.path.join(root, str(term)))
+        return named if os.path.sep not in str(term) and os.path.isfile(named) else os.path.join(root, str(term))
 
     def _load(self, path: str) -> t.Any:
         """The content of a file whose author may write templates in it, as in any variable file."""
@@ -130,3 +143,12 @@ class LookupModule(LookupBase):
         if known is not None and pattern not in known and pattern not in inventory.hosts:
             return []
         return [str(host.name) for host in inventory.get_hosts(pattern=pattern)]
+
+
+def _stamp(path: str) -> tuple[str, int, int]:
+    """What changes when a file does; nothing of a file that is missing."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return path, 0, 0
+    return path, found.st_mtime_ns, found.st_size

@@ -56,6 +56,7 @@ def refusals(
     return (
         *_missing_hosts(release, surveys, hosts),
         *_unfinished(release, earlier, surveys, hosts),
+        *(() if undoing else _overtaken(release, surveys, hosts)),
         *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey)),
         *_mixed_fleet(contract, surveys, hosts),
     )
@@ -85,11 +86,33 @@ def _unfinished(release: Release, earlier: t.Sequence[Release], surveys: t.Mappi
                 break
 
 
+def _overtaken(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[Refusal]:
+    """A release that others came after is over: to perform it again would take back what they did."""
+    for host in dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ()) if host in surveys):
+        path = _path_here(surveys[host], release.feature)
+        later = path[path.index(release.name) + 1 :] if release.name in path else ()
+        if later:
+            yield Refusal(
+                host=host,
+                message=f"Release {release.name} is over, {later[-1]} came after it",
+                seen=f"verified here: {', '.join(path)}",
+                todo="go on with the releases that are left, or roll back; a host that is behind is brought up with --limit",
+            )
+
+
 def verified_here(survey: Survey, feature: str) -> frozenset[str]:
     """The releases of `feature` that the receipt of a host holds as verified, and not as rolled back since."""
-    entries = (survey.get("receipt") or {}).get("releases", ())
-    last = {entry["release"]: entry["outcome"] for entry in entries if entry["feature"] == feature}
-    return frozenset(name for name, outcome in last.items() if outcome == "verified")
+    return frozenset(_path_here(survey, feature))
+
+
+def _path_here(survey: Survey, feature: str) -> tuple[str, ...]:
+    """The verified releases of `feature`, in the order in which they were."""
+    last: dict[str, str] = {}
+    for entry in (survey.get("receipt") or {}).get("releases", ()):
+        if entry["feature"] == feature:
+            last.pop(entry["release"], None)
+            last[entry["release"]] = entry["outcome"]
+    return tuple(name for name, outcome in last.items() if outcome == "verified")
 
 
 def _on_host(release: Release, contract: Contract, host: str, survey: Survey) -> t.Iterator[Refusal]:

@@ -45,7 +45,8 @@ def survey_options(scope: t.Mapping[str, t.Any], host: str, variable: Variable) 
     kinds = [kind for kind in _OPTIONS if _is_for(scope, host, kind) and variable(_TELLING[kind]) is not None]
     options = {kind: _given(kind, variable) for kind in kinds}
     if "migrate" in options:
-        options["migrate"].setdefault("path", f"{variable('install_path')}/releases/{said.get('migrate', {}).get('version', '')}")
+        version = said.get("migrate", {}).get("version")
+        options["migrate"].setdefault("path", f"{variable('install_path')}/{f'releases/{version}' if version else 'current'}")
         options["migrate"].update({key: said["migrate"][key] for key in ("to",) if key in said.get("migrate", {})})
     if "restart" in options:
         options["restart"].setdefault("path", variable("install_path"))

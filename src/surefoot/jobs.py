@@ -98,9 +98,12 @@ class Job:
                 come = self._plan(surveyed).progress
                 if come.drift:
                     raise Refused("Ledger and hosts disagree, so it is not known what is to be undone", seen="\n".join(come.drift), todo="survey what is there")
-                last = next((one for one in reversed(come.releases) if one.state in {"done", "unfinished", "failed"}), None)
+                last = next((one for one in reversed(come.releases) if one.state != "pending"), None)
                 if last is None or last.release.name == to or (outcomes and to is None):
                     return Applied(outcomes=outcomes, rolled_back=bool(outcomes))
+                if last.state == "behind" and surveyed.limited:
+                    message = f"{last.release.name} is not on {', '.join(last.missing)}, so there is nothing to undo there"
+                    raise Refused(message, todo="roll back without --limit, or bring them up with surefoot apply --limit")
                 if not last.standing.before:
                     message = f"What was there before {last.release.name} is not in the ledger, so the way back is not known"
                     raise Refused(message, todo="go back by hand, or release forward")

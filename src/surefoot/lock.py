@@ -14,7 +14,7 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
+from ansible_collections.surefoot.release.plugins.module_utils.errors import StepFailed, SurefootError
 
 _LOOK_SECONDS = 0.2
 
@@ -33,26 +33,30 @@ def hold(
 ) -> t.Iterator[str | None]:
     """Hold the lock of `environment` in `directory` and write `token` there; yields the token of a holder that died with the lock in its hands, if any.
 
-    Raises LockHeld, naming the holder, when somebody else has it for longer than `wait` seconds.
+    Raises LockHeld, naming the holder, when somebody else has it for longer than `wait` seconds, and StepFailed where it cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{environment}.lock"
-    with path.open("a+") as stream:
-        deadline = time.monotonic() + wait
-        while not _locked(stream):
-            if time.monotonic() >= deadline or (cancelled or threading.Event()).wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic()))):
-                raise LockHeld(f"Somebody is releasing to {environment}", seen=_holder(path), todo="wait for it to end, then run the same command again")
-        dead = _read(path).get("token")
-        stream.truncate(0)
-        stream.write(json.dumps({**_self(command), "token": token}))
-        stream.flush()
+    with contextlib.ExitStack() as stack:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context(path.open("ab+", buffering=0))
+            deadline = time.monotonic() + wait
+            while not _locked(stream):
+                if time.monotonic() >= deadline or (cancelled or threading.Event()).wait(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic()))):
+                    raise LockHeld(f"Somebody is releasing to {environment}", seen=_holder(path), todo="wait for it to end, then run the same command again")
+            dead = _read(path).get("token")
+            stream.truncate(0)
+            stream.write(json.dumps({**_self(command), "token": token}).encode())
+        except OSError as error:
+            todo = "make room there, or give this user the right to write there, then run the same command again"
+            raise StepFailed(f"The lock of {environment} cannot be written, nothing was begun", seen=f"{path}: {error.strerror}", todo=todo) from error
         try:
             yield dead if isinstance(dead, str) else None
         finally:
             stream.truncate(0)
 
 
-def _locked(stream: t.IO[str]) -> bool:
+def _locked(stream: t.IO[bytes]) -> bool:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,7 +9,7 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.contract import R
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import WayBack, way_back
-from surefoot.progress import Progress, Standing, progress
+from surefoot.progress import IN_PLACE, Progress, Standing, progress
 
 Survey = t.Mapping[str, t.Any]
 
@@ -49,13 +49,22 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
         plan_release(here(one.release, found.hosts) if found.limited else one.release, releases[: releases.index(one.release)], found.surveys, found.hosts)
         for one in todo
     )
-    refusals = [*(Refusal(message=drift, todo="see with surefoot survey what is there") for drift in come.drift), *(plans[0].refusals if plans else ())]
+    refusals = [*_drifted(feature, environment, come), *(plans[0].refusals if plans else ())]
     refusals += [Refusal(message=failure) for failure in found.failures]
     if found.limited and todo and todo[0].state != "behind":
         message = f"Release {todo[0].release.name} is not done in {environment} yet, and a limit only brings up hosts that are behind"
         refusals.append(Refusal(message=message, todo="apply it without --limit first"))
     back = way_back(todo[0].release, before_states(plans[0])) if plans else None
     return FeaturePlan(feature=feature, environment=environment, progress=come, plans=plans, refusals=tuple(refusals), back=back)
+
+
+def _drifted(feature: str, environment: str, come: Progress) -> t.Iterator[Refusal]:
+    behind = dict.fromkeys(host for one in come.releases if one.standing.state in IN_PLACE for host in one.missing)
+    for drift in come.drift:
+        todo = (
+            f"surefoot survey {feature} -E {environment}; hosts that are new or were away: surefoot apply {feature} -E {environment} --limit {','.join(behind)}"
+        )
+        yield Refusal(message=drift, todo=todo)
 
 
 def concerned(release: Release, hosts: t.Mapping[str, t.Sequence[str]]) -> list[str]:

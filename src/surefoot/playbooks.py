@@ -11,13 +11,12 @@ import dataclasses
 import os
 import pathlib
 import queue
-import shutil
 import sys
-import tempfile
 import threading
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.verdict import RunVerdict, judge_run
+from surefoot.private_directory import private_directory
 
 CANCEL_POLL_SECONDS = 0.2
 """How often a running playbook looks whether it was cancelled."""
@@ -78,15 +77,18 @@ class Ansible:
 
     def run(self, playbook: str, variables: t.Mapping[str, t.Any], *, cancelled: threading.Event | None = None, check: bool = False) -> t.Iterator[RunEvent]:
         """Run a playbook of the collection (`release`, `survey`, …) or the file at a path; yields events, RunEnded last."""
+        with private_directory() as private:
+            yield from self._run(playbook, dict(variables), private, cancelled, check)
+
+    def _run(self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, cancelled: threading.Event | None, check: bool) -> t.Iterator[RunEvent]:
         events: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
-        private = pathlib.Path(tempfile.mkdtemp(prefix="surefoot-run-"))
         abandoned = threading.Event()
 
         def stop() -> bool:
             return abandoned.is_set() or (cancelled is not None and cancelled.is_set())
 
         runner = threading.Thread(
-            target=self._run_in_thread, args=(playbook, dict(variables), private, stop, check, events), name=f"surefoot {playbook}", daemon=True
+            target=self._run_in_thread, args=(playbook, variables, private, stop, check, events), name=f"surefoot {playbook}", daemon=True
         )
         runner.start()
         try:
@@ -99,7 +101,6 @@ class Ansible:
         finally:
             abandoned.set()
             runner.join()
-            shutil.rmtree(private, ignore_errors=True)
 
     def _run_in_thread(
         self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, stop: t.Callable[[], bool], check: bool, events: queue.SimpleQueue[RunEvent]

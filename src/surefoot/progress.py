@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import verified_here
@@ -17,14 +18,17 @@ IN_PLACE = frozenset({"verified", "adopted"})
 SETTLED = frozenset({"verified", "rolled_back"})
 UNDER_WAY = frozenset({"started", "released", "rolling_back", "rollback_failed"})
 
+_ABOUT_RELEASES = SETTLED | UNDER_WAY | {"failed", "adopted", "catching_up", "caught_up", "catch_up_failed"}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Standing:
     """The ledger's last word on one release.
 
-    `state` is none, started, released (done and soaking), verified, failed, rolling_back (the way back was begun), rollback_failed or rolled_back; `since`
-    the time of that word (UTC, ISO). `before` is the state found when the release was first begun since it was last settled, by kind and host: what a way
-    back leads to.
+    `state` is none, started, released (done and soaking), verified, failed, adopted, rolling_back (the way back was begun), rollback_failed or rolled_back;
+    `since` the time of that word (UTC, ISO). `before` is the state found when the release was first begun since it was last settled, by kind and host: what a
+    way back leads to. `without_receipts` says that it was adopted, and that nobody has brought receipts of it to the hosts since.
+    `runs` are all runs of it that the ledger knows, and `accepted` is until when what the hosts hold was accepted by adopting it.
     """
 
     state: str = "none"
@@ -32,11 +36,17 @@ class Standing:
     run: str = ""
     before: t.Mapping[str, t.Mapping[str, t.Mapping[str, t.Any]]] = dataclasses.field(default_factory=dict)
     details: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    without_receipts: bool = False
+    runs: frozenset[str] = frozenset()
+    accepted: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReleaseProgress:
-    """One release of the path. `state` is done, unfinished (begun, to be gone on with), failed or pending; `missing` are hosts without its receipt."""
+    """One release of the path. `missing` are hosts without its receipt.
+
+    `state` is done, unfinished (begun, to be gone on with), failed, behind (in place, and to be brought to the missing hosts) or pending.
+    """
 
     release: Release
     state: str
@@ -61,14 +71,20 @@ def standings(entries: t.Iterable[Entry]) -> dict[str, Standing]:
     """The standing of each release that occurs in the ledger entries of one feature in one environment, which are in order."""
     found: dict[str, Standing] = {}
     for entry in entries:
-        if not entry.release:
+        if not entry.release or entry.kind not in _ABOUT_RELEASES:
             continue
         last = found.get(entry.release, Standing())
-        before = last.before
+        change: dict[str, t.Any] = {"runs": last.runs | {entry.run} if entry.run else last.runs}
         if entry.kind == "started" and (last.state == "none" or last.state in SETTLED):
-            before = entry.payload.get("before", {})
+            change["before"] = entry.payload.get("before", {})
         if entry.kind in {"failed", "adopted", *SETTLED, *UNDER_WAY}:
-            found[entry.release] = Standing(state=entry.kind, since=entry.at, run=entry.run or "", before=before, details=entry.payload)
+            bare = entry.kind == "adopted" or (entry.kind == "verified" and last.without_receipts)
+            change |= {"state": entry.kind, "since": entry.at, "run": entry.run or "", "details": entry.payload, "without_receipts": bare}
+        if entry.kind == "adopted":
+            change["accepted"] = entry.at
+        elif entry.kind == "caught_up":
+            change["without_receipts"] = False
+        found[entry.release] = dataclasses.replace(last, **change)
     return found
 
 
@@ -82,7 +98,7 @@ def progress(
 ) -> Progress:
     """The progress on a path: a release is done when its hosts have its receipt and the ledger, as far as it knows of it, agrees.
 
-    When the hosts are `limited` on purpose, those without the receipt of a release that was verified elsewhere are behind; otherwise that is drift.
+    Hosts without the receipt of a release that is in place are behind when that was adopted, or when the hosts are `limited` on purpose; otherwise it is drift.
     """
     found, drift = [], []
     for release in releases:
@@ -90,17 +106,33 @@ def progress(
         concerned = list(dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ())))
         missing = tuple(host for host in concerned if release.name not in verified_here(surveys.get(host, {}), release.feature))
         state = _state(release, standing, missing, concerned)
-        if standing.state in IN_PLACE and missing and limited:
+        if standing.state in IN_PLACE and missing and (limited or standing.without_receipts):
             state = "behind"
         elif standing.state in IN_PLACE and missing and release.steps:
             drift.append(f"the ledger says that {release.name} was verified, but there is no receipt of it on {', '.join(missing)}")
+        unknown = [host for host in concerned if _is_of_unknown_run(surveys.get(host, {}), release, standing)]
+        if unknown:
+            drift.append(f"{', '.join(unknown)} had {release.name} from a run that the ledger does not know: it is an older copy, or another ledger was used")
         found.append(ReleaseProgress(release=release, state=state, standing=standing, missing=missing))
     return Progress(releases=tuple(found), drift=tuple(drift))
 
 
+def _is_of_unknown_run(survey: Survey, release: Release, standing: Standing) -> bool:
+    """Whether the last receipt of a release names a run that is not in the ledger; releases by bare ansible-playbook name none."""
+    entries = (survey.get("receipt") or {}).get("releases", ())
+    last = next((entry for entry in reversed(entries) if (entry["feature"], entry["release"]) == (release.feature, release.name)), None)
+    if last is None or not last.get("run") or last["run"] in standing.runs:
+        return False
+    return not standing.accepted or _moment(last["at"]) > _moment(standing.accepted)
+
+
+def _moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)
+
+
 def _state(release: Release, standing: Standing, missing: tuple[str, ...], concerned: list[str]) -> str:
     if release.playbook:
-        return {"verified": "done", "failed": "failed", "none": "pending", "rolled_back": "pending"}.get(standing.state, "unfinished")
+        return {"verified": "done", "adopted": "done", "failed": "failed", "none": "pending", "rolled_back": "pending"}.get(standing.state, "unfinished")
     if standing.state in UNDER_WAY:
         return "unfinished"
     if standing.state == "failed":

@@ -140,7 +140,8 @@ class Fleet:
             *volumes,
         ]
         machine.run(
-            *("podman", *machine.runtime(), "run", "--detach", "--systemd=always", *machine.limits()),
+            # Root of a host may look at every process, as it may on a machine of its own
+            *("podman", *machine.runtime(), "run", "--detach", "--systemd=always", "--cap-add=SYS_PTRACE", *machine.limits()),
             *("--name", self._container(host), "--hostname", host.name, "--network", self.name, f"--ip={host.address}"),
             *(f"--label={key}={value}" for key, value in labels.items()),
             *(f"--volume={mount}" for mount in mounts),

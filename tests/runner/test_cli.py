@@ -129,9 +129,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("said", "code", "played"), [("n\n", 3, []), ("\n", 3, []), ("", 3, []), ("y\n", 0, ["release"])])
-def test_3_when_a_person_does_not_say_yes(
-    command: Command, world: World, monkeypatch: pytest.MonkeyPatch, said: str, code: int, played: list[str]
-) -> None:
+def test_3_when_a_person_does_not_say_yes(command: Command, world: World, monkeypatch: pytest.MonkeyPatch, said: str, code: int, played: list[str]) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(said))
     assert command("apply").code == code
     assert world.played() == played
@@ -187,7 +185,7 @@ def test_6_when_a_rollback_fails(command: Command, world: World) -> None:
 
 
 def test_7_when_the_lock_is_held(command: Command, tmp_path: pathlib.Path) -> None:
-    with hold(tmp_path / ".surefoot", "test", "surefoot apply"):
+    with hold(tmp_path / ".surefoot", "test", "surefoot apply", "t1"):
         done = command("apply", "--yes")
     assert done.code == 7
     assert f"process {os.getpid()}" in done.err

@@ -178,7 +178,9 @@ def test_a_ramp_goes_by_its_shares_and_stays_at_each(stage: Make) -> None:
 
 def second_time(happens: t.Callable[..., t.Iterator[_fakes.RunEvent]]) -> t.Callable[..., t.Iterator[_fakes.RunEvent]]:
     """As usual the first time, and then what is given."""
-    return lambda world, variables: (happens if world.played().count("release") > 1 else lambda _world, given: world.as_usual("release", given))(world, variables)
+    return lambda world, variables: (happens if world.played().count("release") > 1 else lambda _world, given: world.as_usual("release", given))(
+        world, variables
+    )
 
 
 def test_a_ramp_stops_at_the_share_that_fails(stage: Make) -> None:

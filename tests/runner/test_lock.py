@@ -13,13 +13,14 @@ import typing as t
 
 import pytest
 
+from ansible_collections.surefoot.release.plugins.module_utils.errors import StepFailed
 from surefoot.lock import LockHeld, hold
 
 HOLDER = """
 import pathlib, sys, time
 from surefoot.lock import LockHeld, hold
 try:
-    with hold(pathlib.Path(sys.argv[1]), "test", "surefoot apply"):
+    with hold(pathlib.Path(sys.argv[1]), "test", "surefoot apply", "t1"):
         print("held", flush=True)
         sys.stdin.read()
 except LockHeld:
@@ -33,9 +34,7 @@ def holders(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[[], subprocess.Pope
 
     def begin() -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        begun.append(
-            subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        )
+        begun.append(subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment))
         return begun[-1]
 
     yield begin
@@ -45,14 +44,14 @@ def holders(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[[], subprocess.Pope
 
 
 def test_the_second_is_told_who_the_first_is(tmp_path: pathlib.Path) -> None:
-    with hold(tmp_path, "test", "surefoot apply reviews"):
-        with pytest.raises(LockHeld) as held, hold(tmp_path, "test", "surefoot apply other"):
+    with hold(tmp_path, "test", "surefoot apply reviews", "t0"):
+        with pytest.raises(LockHeld) as held, hold(tmp_path, "test", "surefoot apply other", "t0"):
             pass
         assert f"process {os.getpid()}" in str(held.value.seen)
         assert "surefoot apply reviews" in str(held.value.seen)
-        with hold(tmp_path, "other", "surefoot apply"):
+        with hold(tmp_path, "other", "surefoot apply", "t0"):
             pass
-    with hold(tmp_path, "test", "surefoot apply again"):
+    with hold(tmp_path, "test", "surefoot apply again", "t0"):
         pass
 
 
@@ -60,11 +59,12 @@ def test_a_holder_that_was_killed_holds_nothing(tmp_path: pathlib.Path, holders:
     holder = holders()
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(LockHeld), hold(tmp_path, "test", "me"):
+    with pytest.raises(LockHeld), hold(tmp_path, "test", "me", "t0"):
         pass
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait(10)
-    with hold(tmp_path, "test", "me"):
+    with hold(tmp_path, "test", "me", "t0") as dead:
+        assert dead == "t1"
         assert json.loads((tmp_path / "test.lock").read_text())["pid"] == os.getpid()
 
 
@@ -80,7 +80,7 @@ def test_fifty_threads_and_one_winner(tmp_path: pathlib.Path) -> None:
     def race(number: int) -> None:
         start.wait()
         try:
-            with hold(tmp_path, "test", str(number)):
+            with hold(tmp_path, "test", str(number), "t0"):
                 won.append(number)
                 done.wait()
         except LockHeld:
@@ -94,16 +94,22 @@ def test_fifty_threads_and_one_winner(tmp_path: pathlib.Path) -> None:
     assert len(won) == 1
 
 
-def test_the_lock_is_let_go_after_an_error(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ValueError, match="boom"), hold(tmp_path, "test", "me"):
+def test_the_lock_is_let_go_after_an_error_and_no_death_is_told(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match="boom"), hold(tmp_path, "test", "me", "t0"):
         raise ValueError("boom")
-    with hold(tmp_path, "test", "me"):
+    with hold(tmp_path, "test", "me", "t2") as dead:
+        assert dead is None
+
+
+def test_a_lock_that_cannot_be_written_is_told_before_anything_is_begun(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StepFailed, match="nothing was begun"), hold(tmp_path / "file", "test", "me", "t0"):
         pass
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"user": "x"}', "\0\xff"])
 def test_a_holder_whose_note_cannot_be_read_holds_all_the_same(tmp_path: pathlib.Path, content: str) -> None:
-    with hold(tmp_path, "test", "me"):
+    with hold(tmp_path, "test", "me", "t0"):
         (tmp_path / "test.lock").write_text(content)
-        with pytest.raises(LockHeld, match="left no name"), hold(tmp_path, "test", "other"):
+        with pytest.raises(LockHeld, match="left no name"), hold(tmp_path, "test", "other", "t0"):
             pass

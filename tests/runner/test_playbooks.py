@@ -94,7 +94,9 @@ def test_a_loop_answers_by_its_items_and_not_once_more() -> None:
     assert list(playbooks._translate(whole)) == []
 
 
-@pytest.mark.parametrize("event", [{}, {"event": None}, {"event": "runner_on_ok", "event_data": []}, {"event": "runner_on_ok", "event_data": {"res": 3}}, {"event": 7}])
+@pytest.mark.parametrize(
+    "event", [{}, {"event": None}, {"event": "runner_on_ok", "event_data": []}, {"event": "runner_on_ok", "event_data": {"res": 3}}, {"event": 7}]
+)
 def test_an_event_nobody_understands_does_not_break_the_run(event: dict[str, t.Any]) -> None:
     """An exception in the handler would leave ansible-playbook behind as an orphan."""
     assert playbooks._queue(event, queue.SimpleQueue()) is True

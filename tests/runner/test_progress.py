@@ -116,3 +116,24 @@ def test_of_a_playbook_of_ones_own_only_the_ledger_knows(word: str, state: str) 
     found = progress(RELEASES, receipts(h1=(), h2=()), HOSTS, {"own": Standing(state=word)})
     assert states(found)[2] == state
     assert not found.drift
+
+
+def of_run(run: str, at: str = "2026-01-01T00:00:01+00:00") -> dict[str, dict[str, t.Any]]:
+    return {"h1": {"receipt": {"releases": [{"feature": "reviews", "release": "api", "outcome": "verified", "run": run, "at": at}]}}}
+
+
+@pytest.mark.parametrize(("run", "drifts"), [("r1", False), ("", False), ("r9", True)])
+def test_a_receipt_from_a_run_the_ledger_does_not_know_is_drift(run: str, drifts: bool) -> None:
+    release = parse_release({"release": "api", "install": {"version": "2.0.0"}}, "reviews")
+    known = standings([entry("started", run="r1"), entry("verified", run="r1")])
+    found = progress([release], of_run(run), {"install": ["h1"]}, known)
+    assert bool(found.drift) is drifts
+    if drifts:
+        assert "h1 had api from a run that the ledger does not know" in found.drift[0]
+
+
+def test_adopting_accepts_receipts_from_before_it_and_no_later_ones() -> None:
+    release = parse_release({"release": "api", "install": {"version": "2.0.0"}}, "reviews")
+    known = standings([entry("adopted", at="2026-01-02T00:00:00.000Z", run=None)])
+    assert not progress([release], of_run("r9"), {"install": ["h1"]}, known).drift
+    assert progress([release], of_run("r9", at="2026-01-03T00:00:00+00:00"), {"install": ["h1"]}, known).drift

@@ -110,7 +110,9 @@ def test_killed_inside_a_release_the_same_command_goes_on(shop: Write, world: Wo
     assert project.plan("reviews").progress.releases[1].state == "unfinished"
     assert list(project.apply("reviews", everything=True).finish().outcomes) == ["api", "staff"]
     assert world.live() == {"2.0.0"}
-    assert [entry.payload["before"]["install"]["h1"]["live"] for entry in project.history() if entry.kind == "started" and entry.release == "api"] == ["1.0.0"] * 2
+    assert [entry.payload["before"]["install"]["h1"]["live"] for entry in project.history() if entry.kind == "started" and entry.release == "api"] == [
+        "1.0.0"
+    ] * 2
 
 
 def test_after_a_kill_the_way_back_still_leads_to_what_was_there_before(shop: Write, world: World) -> None:
@@ -429,7 +431,7 @@ def test_while_it_soaks_gates_are_asked_and_a_failed_one_acts(shop: Write, world
 
 def test_another_runner_is_told_who_has_the_lock(shop: Write, world: World) -> None:
     project = shop()
-    with hold(project.root / ".surefoot", "test", "surefoot apply of somebody"), pytest.raises(LockHeld) as held:
+    with hold(project.root / ".surefoot", "test", "surefoot apply of somebody", "t1"), pytest.raises(LockHeld) as held:
         project.apply("reviews").finish()
     assert "surefoot apply of somebody" in str(held.value.seen)
     assert world.runs == []

@@ -19,14 +19,19 @@ def survey(params: t.Mapping[str, t.Any], run: Run) -> dict[str, t.Any]:
     """`{engine, readable, reason, current, applied, pending, unknown, drift: [{id, reason}], reversible}`, plain JSON types.
 
     `params` follow ARGUMENT_SPEC, and `run` is AnsibleModule.run_command. `readable` is False with a `reason` if artifact or database could not
-    be read. `reversible` says whether what is pending could be taken back, None if nothing is pending. Raises InvalidInput for bad input.
+    be read. `reversible` says whether what is pending could be taken back, None if nothing is pending. Raises InvalidInput for bad options.
     """
     options = settings(params)
     try:
-        return _survey(open_engine(options, open_database(options), run), options)
+        engine = open_engine(options, open_database(options), run)
     except InvalidInput as error:
         raise redacted(error, options.secrets) from None
     except SurefootError as error:
+        return _answer(options, redact(str(error), options.secrets))
+    try:
+        return _survey(engine, options)
+    except SurefootError as error:
+        # Migrations that make no sense are a matter of the artifact, and must not be in the way of the way back from it.
         return _answer(options, redact(str(error), options.secrets))
 
 

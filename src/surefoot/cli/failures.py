@@ -9,7 +9,7 @@ import click
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, SurefootError, describe
 from surefoot.document import visible
 from surefoot.exits import Exit
-from surefoot.lock import LockHeld
+from surefoot.lock import LockHeld, LockLost
 from surefoot.project import Cancelled
 
 
@@ -35,7 +35,7 @@ def exit_of(error: SurefootError) -> Exit:
     """The exit code that stands for `error`."""
     if isinstance(error, LockHeld):
         return Exit.LOCKED
-    if isinstance(error, Cancelled):
+    if isinstance(error, (Cancelled, LockLost)):
         return Exit.WAITING
     if isinstance(error, Refused) and not isinstance(error, InvalidInput):
         return Exit.REFUSED

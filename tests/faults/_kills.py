@@ -1,0 +1,174 @@
+"""The kill harness: a road that is broken off at chosen moments, with everything that was at work killed, and then gone on with by the same command."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+import typing as t
+import uuid
+
+import _road
+
+from helpers import BIN
+
+# One release with a step of every kind, and one that opens the feature in stages: each boundary once, with as few runs as that takes.
+ROAD: t.Sequence[t.Mapping[str, t.Any]] = (
+    {
+        "release": "reviews",
+        "migrate": {"version": "2.0.0", "to": "0002"},
+        "install": {"version": "2.0.0"},
+        "restart": {"batches": [1, "100%"]},
+        "flush_cache": {"prefix": "page:"},
+        "enable_feature": {"flag": "reviews", "audience": {"groups": ["staff"]}},
+    },
+    {"release": "everyone", "enable_feature": {"flag": "reviews", "audience": {"everyone": True}, "ramp": ["50%", "100%"], "each": "200ms"}},
+)
+COMMAND = ("apply", "--all", "--yes", "--json")
+
+Key = tuple[str, ...]
+"""What tells one event of a road from another, whichever attempt it comes in."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A moment of a road: `delay` seconds after the event with this key."""
+
+    key: Key
+    delay: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.delay * 1000:.0f} ms after {' '.join(self.key)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """One run of the command. `code` is None where it was killed; `killed` are the processes that were at work then, and what they were."""
+
+    code: int | None
+    events: t.Sequence[tuple[float, t.Mapping[str, t.Any]]]
+    killed: t.Mapping[int, str]
+    said: str
+
+    def __str__(self) -> str:
+        last = f"last event {' '.join(key_of(self.events[-1][1]))}" if self.events else "no event"
+        return f"ended with {self.code}, {last}, {len(self.killed)} processes killed; {self.said[-1500:]}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """An unbroken road: its end, and when each of its events came."""
+
+    state: t.Mapping[str, t.Any]
+    moments: t.Sequence[tuple[float, Key]]
+
+    def boundaries(self) -> list[Moment]:
+        """Right after each thing the road told of."""
+        return [Moment(key) for _when, key in self.moments]
+
+    def anywhere(self, chance: random.Random) -> Moment:
+        """A moment between the first event and the last, each as likely as any other."""
+        when = chance.uniform(self.moments[0][0], self.moments[-1][0])
+        begun, key = max(one for one in self.moments if one[0] <= when)
+        return Moment(key, when - begun)
+
+    def in_order(self, moments: t.Iterable[Moment]) -> list[Moment]:
+        """Moments as an unbroken road comes by them."""
+        position = {key: number for number, (_when, key) in enumerate(self.moments)}
+        return sorted(moments, key=lambda moment: (position[moment.key], moment.delay))
+
+
+def key_of(event: t.Mapping[str, t.Any]) -> Key:
+    """What kind of event, in which release, and of what."""
+    step = event.get("step") or {}
+    audience = (step.get("after") or {}).get("audience") or {}
+    share = f"{audience.get('percentage') or ''}{'everyone' if audience.get('everyone') else ''}"
+    parts = (
+        event.get("event", "result"),
+        event.get("release"),
+        event.get("host"),
+        step.get("kind"),
+        event.get("title"),
+        event.get("name"),
+        event.get("outcome"),
+    )
+    return tuple(str(part) for part in (*parts, share) if part)
+
+
+def attempt(shop: _road.Shop, moment: Moment | None = None, *, kill: t.Callable[[int, str], t.Mapping[int, str]] | None = None) -> Attempt:
+    """Run the command, and at the moment, if it comes, kill everything it has at work; or do what `kill` does with its process id and its marker."""
+    marker = f"ROAD_MARK={uuid.uuid4().hex}"
+    environment = shop.environment(**dict([marker.split("=")]))
+    killed: t.Mapping[int, str] = {}
+    events: list[tuple[float, t.Mapping[str, t.Any]]] = []
+    begun = time.monotonic()
+    with (
+        (shop.root / "said").open("w+") as said,
+        subprocess.Popen(
+            [str(BIN / "surefoot"), *COMMAND],
+            cwd=shop.project,
+            env=environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        done = False
+        for line in process.stdout:
+            with contextlib.suppress(ValueError):  # of a line that was cut off by a kill
+                event = json.loads(line)
+                if event.get("event") != "AnsibleOutput":
+                    events.append((time.monotonic() - begun, event))
+                    if moment and not done and key_of(event) == moment.key:
+                        done = True
+                        time.sleep(moment.delay)
+                        killed = (kill or kill_all)(process.pid, marker)
+        code = process.wait(120)
+        said.seek(0)
+        told = said.read()
+    if not done:
+        assert _road.marked(marker) == {}, "a run that came to its end left processes behind"
+    return Attempt(None if code == -signal.SIGKILL else code, events, killed, told)
+
+
+def kill_all(_pid: int, marker: str) -> t.Mapping[int, str]:
+    """kill -9 for the runner, ansible-playbook, its workers and the modules they run, whichever session they are in."""
+    return _road.kill_marked(marker)
+
+
+def kill_runner(pid: int, marker: str) -> t.Mapping[int, str]:
+    """kill -9 for the runner alone; returns what it left at work."""
+    os.kill(pid, signal.SIGKILL)
+    return {other: what for other, what in _road.marked(marker).items() if other != pid}
+
+
+def reference(shop: _road.Shop) -> Reference:
+    """Go the road of this shop without a break."""
+    shop.feature(*ROAD)
+    found = attempt(shop)
+    assert found.code == 0, str(found)
+    seen: dict[Key, float] = {}
+    for when, event in found.events[:-1]:
+        seen.setdefault(key_of(event), when)
+    return Reference(shop.state(), [(when, key) for key, when in seen.items()])
+
+
+def broken_road(shop: _road.Shop, moments: t.Sequence[Moment]) -> list[str]:
+    """Go the road with a kill at each of the moments that come, then to the end. Returns what happened, one line each. Raises AssertionError."""
+    shop.feature(*ROAD)
+    story = []
+    for moment in moments:
+        found = attempt(shop, moment)
+        story.append(f"{moment}: {f'killed {len(found.killed)} processes' if found.killed else f'did not come, ended with {found.code}'}")
+        assert found.code in {None, 0}, f"{story}: {found}"
+    last = attempt(shop)
+    assert last.code == 0, f"{story}: {last}"
+    return story

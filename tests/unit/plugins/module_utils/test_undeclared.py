@@ -1,0 +1,88 @@
+"""S9: what changed on a host although no step said so."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.surefoot.release.plugins.module_utils.undeclared import live_version, undeclared
+
+BEFORE: dict[str, t.Any] = {
+    "artifacts": {"live": {"version": "1.0.0", "sha256": "aa", "since": 1.0}, "staged": [], "problem": None},
+    "service": {"known": True, "running": True, "pid": 10, "started_at": 5.0, "stale": False, "reason": ""},
+    "migrations": {"readable": True, "current": ["0002", "0001"], "applied": ["0001", "0002"], "pending": []},
+    "cache": {"reachable": True, "stored": "f1", "declared": "f1"},
+    "flag": {"flag": "reviews", "audience": {"groups": ["staff"]}, "foreign": False, "reason": ""},
+    "pool": {"state": "in_pool"},
+    "receipt": None,
+}
+KINDS = {"artifacts": "install", "service": "restart", "migrations": "migrate", "cache": "flush_cache", "flag": "enable_feature"}
+
+CHANGES: list[tuple[str, dict[str, t.Any], str]] = [
+    ("artifacts", {"live": {"version": "2.0.0"}}, "the live version was 1.0.0 and is 2.0.0"),
+    ("artifacts", {"live": None, "problem": "current is no link"}, "the live version was 1.0.0 and is nothing"),
+    ("service", {"pid": 11}, "was (10, 5.0) and is (11, 5.0)"),
+    ("service", {"started_at": 6.0}, "was (10, 5.0) and is (10, 6.0)"),
+    ("service", {"running": False, "pid": None, "started_at": None}, "was (10, 5.0) and is not running"),
+    ("migrations", {"current": ["0001", "0002", "0003"]}, "was ['0001', '0002'] and is ['0001', '0002', '0003']"),
+    ("migrations", {"current": []}, "was ['0001', '0002'] and is []"),
+    ("cache", {"stored": "f2"}, "was f1 and is f2"),
+    ("cache", {"stored": None}, "was f1 and is nothing"),
+    ("flag", {"audience": {"everyone": True}}, "was {'groups': ['staff']} and is {'everyone': True}"),
+    ("flag", {"audience": None}, "was {'groups': ['staff']} and is nothing"),
+    ("flag", {"audience": None, "foreign": True}, "was {'groups': ['staff']} and is not ours"),
+]
+
+
+def changed(part: str, change: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {**BEFORE, part: {**BEFORE[part], **change}}
+
+
+@pytest.mark.parametrize(("part", "change", "reason"), CHANGES)
+def test_each_kind_of_change_is_found(part: str, change: dict[str, t.Any], reason: str) -> None:
+    found = undeclared(BEFORE, changed(part, change), set(KINDS.values()) - {KINDS[part]})
+    assert [one["kind"] for one in found] == [KINDS[part]]
+    assert reason in found[0]["reason"]
+
+
+@pytest.mark.parametrize(("part", "change", "reason"), CHANGES)
+def test_what_came_is_found_like_what_went(part: str, change: dict[str, t.Any], reason: str) -> None:
+    assert [one["kind"] for one in undeclared(changed(part, change), BEFORE, ())] == [KINDS[part]]
+
+
+@pytest.mark.parametrize(("part", "change", "reason"), CHANGES)
+def test_what_was_declared_may_change(part: str, change: dict[str, t.Any], reason: str) -> None:
+    assert undeclared(BEFORE, changed(part, change), [KINDS[part]]) == []
+
+
+def test_where_nothing_changed_nothing_is_found() -> None:
+    reordered = changed("migrations", {"current": ["0001", "0002"]})
+    noted = {**reordered, "receipt": {"releases": []}, "pool": {"state": "drained"}, "artifacts": {**BEFORE["artifacts"], "staged": [{"version": "2.0.0"}]}}
+    assert undeclared(BEFORE, noted, ()) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "unseen"),
+    [
+        *((part, None) for part in KINDS),
+        ("service", {"known": False, "running": False, "pid": None, "started_at": None}),
+        ("migrations", {"readable": False, "current": []}),
+        ("cache", {"reachable": False, "stored": None}),
+    ],
+)
+def test_what_one_survey_could_not_see_is_no_change(part: str, unseen: dict[str, t.Any] | None) -> None:
+    assert undeclared(BEFORE, {**BEFORE, part: unseen}, ()) == []
+    assert undeclared({**BEFORE, part: unseen}, BEFORE, ()) == []
+
+
+def test_several_changes_are_all_found() -> None:
+    after = {**changed("cache", {"stored": "f2"}), "flag": {**BEFORE["flag"], "audience": None}}
+    assert [one["kind"] for one in undeclared(BEFORE, after, ["install"])] == ["flush_cache", "enable_feature"]
+
+
+def test_live_version() -> None:
+    assert live_version(BEFORE) == "1.0.0"
+    assert live_version({"artifacts": {"live": None}}) is None
+    assert live_version({"artifacts": None}) is None
+    assert live_version({}) is None

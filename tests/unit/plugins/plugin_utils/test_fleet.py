@@ -1,0 +1,64 @@
+"""No batch begins while any host of the fleet is behind."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import PHASES, before, behind
+
+PLANNED = {"stage": ["a1", "a2"], "migrate": ["a1"], "roll": ["a1", "a2"], "flush_cache": ["c1"], "enable_feature": ["a1", "a2"]}
+FINE: dict[str, t.Any] = {name: {"changed": True} for name in PHASES.values()}
+
+
+def found(phase: str, left: dict[str, dict[str, t.Any]] | None = None, lost: t.Collection[str] = ()) -> dict[str, str]:
+    """Who is behind where every host got through everything but for what is said in `left`, by host and variable."""
+    return behind(before(phase), PLANNED, lambda host, name: {**FINE, **(left or {}).get(host, {})}[name], lost)
+
+
+@pytest.mark.parametrize("phase", [*PHASES, "verify"])
+def test_nobody_is_behind(phase: str) -> None:
+    assert found(phase) == {}
+
+
+@pytest.mark.parametrize(
+    ("result", "what"),
+    [
+        (None, "no result"),
+        ("text", "no result"),
+        ({"failed": True}, "failed"),
+        ({"unreachable": True}, "unreachable"),
+        ({"failed": True, "unreachable": True}, "unreachable"),
+    ],
+)
+@pytest.mark.parametrize("earlier", PHASES)
+def test_a_host_that_did_not_get_through_an_earlier_phase(earlier: str, result: t.Any, what: str) -> None:
+    host = PLANNED[earlier][0]
+    assert found("verify", {host: {PHASES[earlier]: result}}) == {host: f"{what} in phase {earlier}"}
+
+
+def test_the_phases_before_a_phase() -> None:
+    assert before("stage") == ()
+    assert before("roll") == ("stage", "migrate")
+    assert before("verify") == tuple(PHASES)
+
+
+def test_what_comes_later_is_not_asked_for() -> None:
+    nothing_yet = {host: {PHASES["roll"]: None, PHASES["flush_cache"]: None} for host in ("a1", "a2", "c1")}
+    assert found("roll", nothing_yet) == {}
+    assert found("flush_cache", nothing_yet) == {"a1": "no result in phase roll", "a2": "no result in phase roll"}
+
+
+def test_the_first_phase_asks_for_nothing() -> None:
+    assert behind(before("stage"), PLANNED, lambda host, name: None, ()) == {}
+
+
+def test_a_host_that_was_not_planned_for_a_phase_leaves_nothing() -> None:
+    assert found("verify", {"a2": {PHASES["migrate"]: None}, "c1": {PHASES["roll"]: None}}) == {}
+    assert behind(before("verify"), {}, lambda host, name: None, ()) == {}
+
+
+def test_a_host_lost_to_the_play_is_behind_whatever_it_left() -> None:
+    assert found("roll", lost=["a2"]) == {"a2": "lost to this play"}
+    assert found("roll", {"a2": {PHASES["stage"]: {"failed": True}}}, lost=["a2"]) == {"a2": "failed in phase stage"}
