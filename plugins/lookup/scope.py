@@ -83,8 +83,9 @@ class LookupModule(LookupBase):
             ]
         path = os.path.abspath(self.get_option("project"))
         try:
+            features = [self._content(term, os.path.dirname(path)) for term in terms]
             release = None if self.get_option("whole_feature") else self._named("release", self.get_option("release"))
-            scopes = [self._scope(path, self._content(term, os.path.dirname(path)), release, (variables or {}).get("groups") or {}) for term in terms]
+            scopes = [self._scope(path, feature, release, (variables or {}).get("groups") or {}) for feature in features]
         except SurefootError as error:
             raise AnsibleLookupError(str(error)) from error
         return [self._resolved(scope) if self.get_option("resolve") else scope for scope in scopes]
@@ -95,12 +96,14 @@ class LookupModule(LookupBase):
             return self._worked_out(path, feature, release, groups)
         key = (_stamp(path), _stamp(feature), release, json.dumps(groups, default=list))
         if key not in _KNOWN:
-            _KNOWN[key] = self._worked_out(path, self._load(feature), release, groups)
+            _KNOWN[key] = self._worked_out(path, feature, release, groups)
         return _KNOWN[key]
 
-    def _worked_out(self, path: str, feature: t.Mapping[str, t.Any], release: str | None, groups: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
+    def _worked_out(self, path: str, feature: t.Mapping[str, t.Any] | str, release: str | None, groups: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
         inventory = self._inventory(groups)
-        return {**scope_of(self._load(path), feature, release, lambda name: self._hosts(inventory, name)), "root": os.path.dirname(path)}
+        project = self._load(path)
+        content = feature if isinstance(feature, t.Mapping) else self._load(feature)
+        return {**scope_of(project, content, release, lambda name: self._hosts(inventory, name)), "root": os.path.dirname(path)}
 
     def _resolved(self, scope: dict[str, t.Any]) -> dict[str, t.Any]:
         gates = self._templar.template(scope["release"]["verify"])

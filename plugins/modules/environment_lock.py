@@ -181,6 +181,12 @@ lost:
   description: Whether it is certain that the lock is not held under O(token).
   returned: failure
   type: bool
+error:
+  description:
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused), V(Held) or V(Lost), its C(message), what was C(seen), and what there is C(todo).
+    - What was seen and what there is to do may be V(null).
+  returned: failure
+  type: dict
 """
 
 import typing as t

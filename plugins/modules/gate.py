@@ -129,6 +129,12 @@ gate:
       description: How long it was asked, in seconds.
       type: float
       returned: always
+error:
+  description:
+    - The failure as data, with its C(kind), V(InvalidInput), its C(message), what was C(seen), and what there is C(todo).
+    - What was seen and what there is to do may be V(null).
+  returned: when the gate could not be asked with these options
+  type: dict
 """
 
 import dataclasses

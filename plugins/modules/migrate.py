@@ -177,6 +177,12 @@ step:
       description: The time spent on the host, in milliseconds, waiting included.
       type: int
       returned: always
+error:
+  description:
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - What was seen and what there is to do may be V(null).
+  returned: failure
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -184,36 +184,51 @@ step:
     kind:
       description: Always V(pool_member).
       type: str
+      returned: always
       sample: pool_member
     needed:
       description: Whether the member had to be moved.
       type: bool
+      returned: always
     reason:
       description: Why, as a sentence.
       type: str
+      returned: always
       sample: "drain needed: there is no /run/bookshop/drain"
     before:
       description: The C(state) before, V(in_pool), V(drained) or V(unknown).
       type: dict
+      returned: always
       sample: {state: in_pool}
     after:
       description: The C(state) after. A member that somebody else took out stays V(drained).
       type: dict
+      returned: always
       sample: {state: drained}
     impact:
       description: After a drain, C(wait_ms) it took, and C(open_requests) left when it was over (null where nothing tells).
       type: dict
+      returned: always
       sample: {wait_ms: 3120, open_requests: 0}
     undo:
       description: The C(state) to go back to; null where nothing was changed.
       type: dict
+      returned: always
       sample: {state: in_pool}
     reversible:
       description: Always true.
       type: bool
+      returned: always
     duration_ms:
       description: The time spent on the host.
       type: int
+      returned: always
+error:
+  description:
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - What was seen and what there is to do may be V(null).
+  returned: failure
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule

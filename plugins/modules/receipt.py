@@ -126,7 +126,7 @@ step:
       type: dict
       returned: always
     after:
-      description: The same of the receipt written.
+      description: The same of the receipt written; in check mode of the one that would be.
       type: dict
       returned: always
     impact:
@@ -156,7 +156,7 @@ hosts:
   type: dict
 survey:
   description: What the host holds; V(null) for each kind that was not asked for.
-  returned: success
+  returned: success, and when something undeclared was found
   type: dict
   contains:
     receipt:
@@ -187,9 +187,17 @@ survey:
       description: The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
       type: dict
       returned: always
+error:
+  description:
+    - The failure as data, with its C(kind), V(InvalidInput) or V(Refused), its C(message), what was C(seen), and what there is C(todo).
+    - What was seen and what there is to do may be V(null).
+  returned: failure
+  type: dict
 """
 
+import dataclasses
 import datetime
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -219,6 +227,7 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
+    started = time.monotonic()
     try:
         module.no_log_values.update(secret_values(module.params))
         survey = take(module.params, module.run_command)
@@ -228,6 +237,7 @@ def main() -> None:
             receipts.write(module.params["receipt"], receipt)
     except SurefootError as error:
         module.fail_json(msg=str(error), error=describe(error))
+    step = dataclasses.replace(step, duration_ms=int((time.monotonic() - started) * 1000))
     module.exit_json(**result(step, survey=dict(survey, receipt=receipt)))
 
 

@@ -104,6 +104,12 @@ survey:
       description: The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
       type: dict
       returned: always
+error:
+  description:
+    - The failure as data, with its C(kind), V(InvalidInput) or V(Refused), its C(message), what was C(seen), and what there is C(todo).
+    - What was seen and what there is to do may be V(null).
+  returned: failure
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule

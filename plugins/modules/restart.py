@@ -197,40 +197,55 @@ step:
     kind:
       description: Always V(restart).
       type: str
+      returned: always
       sample: restart
     needed:
       description: Whether a restart was needed.
       type: bool
+      returned: always
     reason:
       description: Why, as a sentence.
       type: str
+      returned: always
       sample: "restart needed: bookshop runs 1.0.0, 2.0.0 is live"
     before:
       description:
         - What ran before. C(running) says whether anything did, C(version) which release (null where nothing tells), C(started_at) since when, in
           seconds since the epoch.
       type: dict
+      returned: always
       sample: {running: true, version: 1.0.0, started_at: 1767225600.12}
     after:
       description:
         - What runs now, in the same keys. In check mode C(started_at) is null where a restart would be done.
       type: dict
+      returned: always
       sample: {running: true, version: 2.0.0, started_at: 1767229200.5}
     impact:
       description:
         - C(unavailable_ms) are the milliseconds from the order to stop until the first good answer; 0 without a restart, null in check mode.
         - C(drained) is what O(member_drained) says.
       type: dict
+      returned: always
       sample: {unavailable_ms: 840, drained: true}
     undo:
       description: An empty dictionary after a restart, because going back is another restart once the version before is live; null without one.
       type: dict
+      returned: always
     reversible:
       description: Always true.
       type: bool
+      returned: always
     duration_ms:
       description: The time spent on the host.
       type: int
+      returned: always
+error:
+  description:
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - What was seen and what there is to do may be V(null).
+  returned: failure
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule

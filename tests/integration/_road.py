@@ -255,7 +255,9 @@ class Shop:
 
     def files(self) -> dict[str, t.Any]:
         """What every file holds, whenever it was written; locks left out."""
-        return {name: seen[:2] if isinstance(seen, tuple) else seen for name, seen in self.snapshot().items() if not name.endswith("lock") and "page" not in name}
+        return {
+            name: seen[:2] if isinstance(seen, tuple) else seen for name, seen in self.snapshot().items() if not name.endswith("lock") and "page" not in name
+        }
 
     def visit(self) -> int:
         """The status a user gets."""

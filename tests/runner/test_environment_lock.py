@@ -154,12 +154,12 @@ def test_a_lock_that_cannot_be_given_back_is_told_and_no_failure() -> None:
 
 
 def test_the_lock_of_this_machine_is_waited_for_too(tmp_path: t.Any) -> None:
-    with hold(tmp_path, "production", "one"):
-        with pytest.raises(LockHeld, match="one"), hold(tmp_path, "production", "two", wait=0.1):
+    with hold(tmp_path, "production", "one", "t1"):
+        with pytest.raises(LockHeld, match="one"), hold(tmp_path, "production", "two", "t2", wait=0.1):
             pytest.fail("it was not ours")
         cancelled = threading.Event()
         cancelled.set()
-        with pytest.raises(LockHeld), hold(tmp_path, "production", "two", wait=600, cancelled=cancelled):
+        with pytest.raises(LockHeld), hold(tmp_path, "production", "two", "t2", wait=600, cancelled=cancelled):
             pytest.fail("it was not ours")
-    with hold(tmp_path, "production", "two"):
+    with hold(tmp_path, "production", "two", "t2"):
         pass

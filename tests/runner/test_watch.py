@@ -85,7 +85,7 @@ def test_failures_of_the_release_break_it_and_those_before_do_not(server: Server
         until(lambda: sum(not sample.ok for sample in watch._probes[0].samples()) > 3)
         (broken,) = watch.judge(Impact())
     assert broken["verdict"] == "broken"
-    assert broken["failed"] > 3
+    assert broken["failed"] >= 3  # a request may have been under way when the release began
 
 
 def test_a_slowdown_can_only_be_judged_by_enough_answers_from_before(server: Server) -> None:

@@ -14,12 +14,15 @@ from ansible_collections.surefoot.release.plugins.module_utils.flags import flag
 def survey(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """`{backend, flag, audience, foreign, reason}` for `params` as in ARGUMENT_SPEC.
 
-    `audience` is as a feature file writes it, None where there is no flag, or where `foreign` says that its rules are another hand's, or where `reason`
-    says that the file cannot be read. Raises InvalidInput for options that cannot be used.
+    `audience` is as a feature file writes it, None where there is no flag, or where its rules are another hand's, or where `reason` says that the file
+    cannot be read. `foreign` says that another hand's rules stand in the way, which they do not under `force`. Raises InvalidInput for options that cannot
+    be used.
     """
     found: dict[str, t.Any] = dict(backend=params["backend"], flag=params["flag"], audience=None, foreign=False, reason="")
     try:
         reading = flagd.understand(flagfile.read(params["path"]).flag(params["flag"]))
     except Refused as error:
         return dict(found, reason=str(error))
-    return dict(found, audience=None if reading.audience is None else reading.audience.as_data(), foreign=reading.foreign, reason=reading.reason)
+    return dict(
+        found, audience=None if reading.audience is None else reading.audience.as_data(), foreign=reading.foreign and not params["force"], reason=reading.reason
+    )

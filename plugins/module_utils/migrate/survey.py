@@ -24,14 +24,16 @@ def survey(params: t.Mapping[str, t.Any], run: Run) -> dict[str, t.Any]:
     options = settings(params)
     try:
         engine = open_engine(options, open_database(options), run)
+        try:
+            return _survey(engine, options)
+        except InvalidInput as error:
+            if options.engine != "sql":
+                raise
+            # Of plain SQL it is the artifact that is wrong then, and that must not block the way back from it.
+            return _answer(options, redact(str(error), options.secrets))
     except InvalidInput as error:
         raise redacted(error, options.secrets) from None
     except SurefootError as error:
-        return _answer(options, redact(str(error), options.secrets))
-    try:
-        return _survey(engine, options)
-    except SurefootError as error:
-        # Migrations that make no sense are a matter of the artifact, and must not be in the way of the way back from it.
         return _answer(options, redact(str(error), options.secrets))
 
 
