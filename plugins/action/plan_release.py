@@ -11,6 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
+from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, has_staged, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release
@@ -59,7 +60,8 @@ class ActionModule(ActionBase):
             "surefoot_root": scope["root"],
             "surefoot_app": scope["app"],
         }
-        result.update(changed=False, facts=facts, plan=plan.as_mapping())
+        # With -v ansible prints what comes back; a plan is worth seeing, but not at the price of a token.
+        result.update(changed=False, facts=facts, plan=plan.as_mapping(), _ansible_no_log=_has_secrets(facts["surefoot_release"]["verify"]))
         return t.cast("dict[str, t.Any]", result)
 
 
@@ -79,6 +81,11 @@ def _planned(plan: Plan, hosts: t.Mapping[str, t.Sequence[str]]) -> dict[str, li
         "enable_feature": ("enable_feature",),
     }
     return {phase: list(dict.fromkeys(host for kind in of if kind in steps for host in hosts[kind])) for phase, of in kinds.items()}
+
+
+def _has_secrets(gates: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
+    asked = [gate["http"] for gate in gates if gate.get("http")]
+    return any(secrets_in({"health_headers": http.get("headers"), "http_url": http.get("url")}) for http in asked)
 
 
 def _refused(plan: Plan) -> str:

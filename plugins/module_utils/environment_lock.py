@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import json
 import os
 import re
@@ -22,6 +21,7 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.surefoot.release.plugins.module_utils.files import sync_directory, write_atomically
+from ansible_collections.surefoot.release.plugins.module_utils.wait import lock_file
 
 FORMAT = 1
 """The number under `lock` in the file."""
@@ -234,22 +234,11 @@ def _changing(path: str, check_mode: bool) -> t.Iterator[None]:
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        _flock(descriptor, guard)
+        if not lock_file(descriptor, timeout=_GUARD_SECONDS, interval=0.01):
+            raise Refused("The lock of the environment is being changed all the time", seen=guard, todo="find out by whom with fuser %s" % guard)
         yield
     finally:
         os.close(descriptor)
-
-
-def _flock(descriptor: int, guard: str) -> None:
-    deadline = time.monotonic() + _GUARD_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise Refused("The lock of the environment is being changed all the time", seen=guard, todo="find out by whom with fuser %s" % guard) from None
-        time.sleep(0.01)
 
 
 def _unwritable(path: str, error: OSError) -> Refused:

@@ -46,7 +46,12 @@ def take(params: Params, run: Run) -> dict[str, t.Any]:
 
 def secret_values(params: Params) -> set[str]:
     """The secrets among `params`, to be masked in whatever a module says. Raises InvalidInput for secrets that are no mapping of mappings."""
-    return {value for given in _secrets(params).values() for value in given.values() if isinstance(value, str) and value}
+    found = {value for given in _secrets(params).values() for value in given.values() if isinstance(value, str) and value}
+    for asked in filter(None, (params.get("restart"), params.get("pool_member"))):
+        from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
+
+        found |= secrets_in(asked)
+    return found
 
 
 def _secrets(params: Params) -> dict[str, dict[str, t.Any]]:

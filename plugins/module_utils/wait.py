@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 import typing as t
 
@@ -22,3 +23,16 @@ def poll(observe: t.Callable[[], Seen], good: t.Callable[[Seen], bool], *, timeo
         if left <= 0:
             return seen, False
         time.sleep(min(interval, left))
+
+
+def lock_file(descriptor: int, *, timeout: float, interval: float) -> bool:
+    """Lock an open file against other processes, waiting at most `timeout` seconds: whether it is ours. The kernel lets go of it with the last descriptor."""
+
+    def taken() -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    return poll(taken, bool, timeout=timeout, interval=interval)[1]

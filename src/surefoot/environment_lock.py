@@ -15,7 +15,7 @@ import typing as t
 import uuid
 
 from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
-from ansible_collections.surefoot.release.plugins.module_utils.errors import StepFailed
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
 from surefoot.lock import LockHeld, LockLost
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded
@@ -43,6 +43,7 @@ class _Answer:
     lost: bool = False
     message: str = ""
     seen: str = ""
+    nobody: bool = False
 
 
 class EnvironmentLock:
@@ -92,7 +93,10 @@ class EnvironmentLock:
         return dataclasses.replace(ansible, environment={**ansible.environment, MARK: self.token})
 
     def acquire(self) -> t.Iterator[Waiting]:
-        """Take the lock, telling each time somebody else has it. Raises LockHeld when `wait` is over or the work is cancelled, StepFailed without an answer."""
+        """Take the lock, telling each time somebody else has it.
+
+        Raises LockHeld when `wait` is over or the work is cancelled, Refused where there is no host, StepFailed without an answer.
+        """
         begun = _clock()
         again = "then run the same command again"
         while True:
@@ -109,6 +113,8 @@ class EnvironmentLock:
             if not answer.holder:
                 # The answer may have been lost after the lock was taken.
                 self._give_back()
+                if answer.nobody:
+                    raise Refused("No host is there to hold the lock of the environment", todo="check hosts in surefoot.yml and the inventory")
                 raise StepFailed("The lock of the environment could not be taken", seen=answer.message, todo=f"see that its host answers, {again}")
             waited = _clock() - begun
             if waited >= self._wait or self._cancelled.is_set():
@@ -196,7 +202,7 @@ class EnvironmentLock:
                 said.append(event.text)
             elif isinstance(event, RunEnded) and not (answer.done or answer.message):
                 error = next((text.strip() for text in said if "ERROR" in text or "fatal" in text), "")
-                answer = _Answer(message=error or f"no answer, ansible-playbook ended as {event.status}")
+                answer = _Answer(message=error or f"no answer, ansible-playbook ended as {event.status}", nobody=event.status == "successful")
         return answer
 
 

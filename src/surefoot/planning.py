@@ -59,12 +59,11 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
 
 
 def _drifted(feature: str, environment: str, come: Progress) -> t.Iterator[Refusal]:
+    where = f"{feature} -E {environment}"
     behind = dict.fromkeys(host for one in come.releases if one.standing.state in IN_PLACE for host in one.missing)
-    for drift in come.drift:
-        todo = (
-            f"surefoot survey {feature} -E {environment}; hosts that are new or were away: surefoot apply {feature} -E {environment} --limit {','.join(behind)}"
-        )
-        yield Refusal(message=drift, todo=todo)
+    bring_up = f"; hosts that are new or were away: surefoot apply {where} --all --limit {','.join(behind)}" if behind else ""
+    todo = f"surefoot survey {where}{bring_up}; to accept what is there: surefoot adopt {where} --release RELEASE --because REASON"
+    yield from (Refusal(message=drift, todo=todo) for drift in come.drift)
 
 
 def concerned(release: Release, hosts: t.Mapping[str, t.Sequence[str]]) -> list[str]:

@@ -177,7 +177,8 @@ def _queue(event: t.Mapping[str, t.Any], events: queue.SimpleQueue[RunEvent]) ->
 def _translate(event: t.Mapping[str, t.Any]) -> t.Iterator[RunEvent]:
     kind, data = event.get("event"), event.get("event_data") or {}
     if event.get("stdout"):
-        yield Output(text=str(event["stdout"]))
+        # It comes from a terminal, whose lines end otherwise.
+        yield Output(text=str(event["stdout"]).replace("\r\n", "\n"))
     if kind == "playbook_on_task_start":
         yield TaskStarted(name=str(data.get("task")), role=data.get("role"), play=str(data.get("play")))
     state = _STATES.get(str(kind)) or _ITEM_STATES.get(str(kind))

@@ -12,8 +12,8 @@ import typing as t
 from tests.bench import project
 from tests.bench.errors import BenchError
 from tests.bench.runs import BIN, PEERS, ROOT, Bench, Measured
-from tests.fleet.inventory import control_directory, ssh_options
 from tests.fleet.hosts import Fleet
+from tests.fleet.inventory import control_directory, ssh_options
 from tests.fleet.spec import Host
 
 Act = t.Callable[[t.Iterator[str]], Measured]

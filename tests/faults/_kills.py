@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -135,19 +136,19 @@ def attempt(shop: _road.Shop, moment: Moment | None = None, *, kill: t.Callable[
         said.seek(0)
         told = said.read()
     if not done:
-        assert _road.marked(marker) == {}, "a run that came to its end left processes behind"
+        assert marked(marker) == {}, "a run that came to its end left processes behind"
     return Attempt(None if code == -signal.SIGKILL else code, events, killed, told)
 
 
 def kill_all(_pid: int, marker: str) -> t.Mapping[int, str]:
     """kill -9 for the runner, ansible-playbook, its workers and the modules they run, whichever session they are in."""
-    return _road.kill_marked(marker)
+    return kill_marked(marker)
 
 
 def kill_runner(pid: int, marker: str) -> t.Mapping[int, str]:
     """kill -9 for the runner alone; returns what it left at work."""
     os.kill(pid, signal.SIGKILL)
-    return {other: what for other, what in _road.marked(marker).items() if other != pid}
+    return {other: what for other, what in marked(marker).items() if other != pid}
 
 
 def reference(shop: _road.Shop) -> Reference:
@@ -172,3 +173,36 @@ def broken_road(shop: _road.Shop, moments: t.Sequence[Moment]) -> list[str]:
     last = attempt(shop)
     assert last.code == 0, f"{story}: {last}"
     return story
+
+
+def flat(state: t.Any, where: str = "") -> dict[str, t.Any]:
+    """A state as one mapping from each place in it to what is there."""
+    if isinstance(state, dict) and state:
+        return {place: value for key, inner in state.items() for place, value in flat(inner, f"{where}/{key}").items()}
+    return {where: state}
+
+
+def marked(marker: str) -> dict[int, str]:
+    """The living processes with `marker` in their environment, and what each of them is. This finds those in sessions of their own, too."""
+    found = {}
+    for directory in pathlib.Path("/proc").iterdir():
+        if directory.name.isdigit() and int(directory.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                state = (directory / "stat").read_text().rpartition(")")[2].split()[0]
+                if state not in "ZX" and marker.encode() in (directory / "environ").read_bytes():
+                    found[int(directory.name)] = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    return found
+
+
+def kill_marked(marker: str) -> dict[int, str]:
+    """Kill what carries the marker, again and again until nothing does, since a process may fork while it is being looked for. Returns what was killed."""
+    killed: dict[int, str] = {}
+    deadline = time.monotonic() + 10
+    while found := marked(marker):
+        assert time.monotonic() < deadline, f"these processes cannot be killed: {found}"
+        killed |= found
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+    return killed

@@ -49,9 +49,9 @@ def moments(unbroken: _kills.Reference, number: int) -> list[_kills.Moment]:
 
 def agree(shop: _road.Shop, unbroken: _kills.Reference, story: t.Sequence[str]) -> None:
     """The state is that of an unbroken road, and users are served by all of it."""
-    found = shop.state()
-    for part, wanted in unbroken.state.items():
-        assert found[part] == wanted, f"{part} is not as after an unbroken road; {story}"
+    found, wanted = _kills.flat(shop.state()), _kills.flat(unbroken.state)
+    differing = {where: (found.get(where), wanted.get(where)) for where in sorted(found.keys() | wanted.keys()) if found.get(where) != wanted.get(where)}
+    assert not differing, f"not as after an unbroken road, by place what is there and what should be: {differing}; {story}"
     assert shop.visit() == 200
     check = shop.surefoot("history", "--check")
     assert check.returncode == 0, check.stdout
@@ -94,7 +94,7 @@ def test_ctrl_c_ends_at_once_leaves_nothing_at_work_and_is_gone_on_with(shop: _r
         nonlocal begun
         begun = time.monotonic()
         os.kill(pid, signal.SIGINT)
-        return _road.marked(marker)
+        return _kills.marked(marker)
 
     moment = next(one for one in unbroken.boundaries() if "restart" in one.key)
     cancelled = _kills.attempt(shop, moment, kill=interrupt)

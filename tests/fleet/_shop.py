@@ -91,7 +91,7 @@ class FleetShop:
         self._addresses = {host.name: host.address for host in self.fleet.states()}
         shutil.copytree(SCENARIO / "group_vars", self.fleet.directory / "group_vars")
         self.set(
-            install_prepare=[["ln", "-s", VENV, "venv"]], install_artifact=f"{self.artifacts}/bookshop-{{{{ install_version }}}}.tar.gz", restart_health_timeout=8
+            install_prepare=[["ln", "-s", VENV, "venv"]], install_artifact=f"{self.artifacts}/bookshop-{{{{ install_version }}}}.tar.gz", restart_health_timeout=20
         )
         self.set(install_sha256="{{ lookup('ansible.builtin.file', install_artifact ~ '.sha256') }}")
         for version in build.VERSIONS:
@@ -108,8 +108,15 @@ class FleetShop:
         text = requirements.read_text()
         self.everywhere(f"python3 -m venv {VENV} && cat > /tmp/r <<'END' && {VENV}/bin/pip install -q --no-compile -r /tmp/r\n{text}\nEND", *hosts)
 
-    def prepare(self, host: str) -> None:
-        """The unit, user and directories of a new application host, and nothing of the application."""
+    def repair(self, command: str) -> None:
+        """A command on this machine that brings a host back."""
+        machine.run("sh", "-c", command)
+
+    def start_again(self, host: str) -> None:
+        """An application host made anew from the image: its unit, user and directories are there, and nothing of the application."""
+        volumes = [f"{ROOT / '.cache/wheels'}:/srv/wheels:ro"]
+        self.fleet.up(spec.parse_hosts("app:3,db:1,cache:1,balancer:1"), user="root", volumes=volumes, deadline=60)
+        self.make_ready(host)
         self._ansible(str(SCENARIO / "prepare.yml"), "--limit", host, "--tags", "host", cwd=SCENARIO)
 
     def reset(self) -> None:

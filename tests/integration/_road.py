@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tarfile
 import textwrap
-import time
 import typing as t
 import urllib.error
 import urllib.request
@@ -234,6 +233,9 @@ class Shop:
         }
 
     def _on(self, host: Host) -> dict[str, t.Any]:
+        # Which host has cached the page is a matter of who was asked; what it serves is not.
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{host.url}/", timeout=5) as response:
+            response.read()
         receipt_path = host.root / "receipts/shop.json"
         receipt = json.loads(receipt_path.read_text()) if receipt_path.exists() else {}
         return {
@@ -376,29 +378,3 @@ def artifact(shop: Shop, version: str, files: t.Mapping[str, str]) -> None:
             info.size, info.mtime = len(text.encode()), 1700000000
             archive.addfile(info, io.BytesIO(text.encode()))
     path.with_name(f"{path.name}.sha256").write_text(f"{_artifacts.sha256(path)}  {path.name}\n")
-
-
-def marked(marker: str) -> dict[int, str]:
-    """The living processes with `marker` in their environment, and what each of them is. This finds those in sessions of their own, too."""
-    found = {}
-    for directory in pathlib.Path("/proc").iterdir():
-        if directory.name.isdigit() and int(directory.name) != os.getpid():
-            with contextlib.suppress(OSError):
-                state = (directory / "stat").read_text().rpartition(")")[2].split()[0]
-                if state not in "ZX" and marker.encode() in (directory / "environ").read_bytes():
-                    found[int(directory.name)] = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    return found
-
-
-def kill_marked(marker: str) -> dict[int, str]:
-    """Kill what carries the marker, again and again until nothing does, since a process may fork while it is being looked for. Returns what was killed."""
-    killed: dict[int, str] = {}
-    deadline = time.monotonic() + 10
-    while found := marked(marker):
-        assert time.monotonic() < deadline, f"these processes cannot be killed: {found}"
-        killed |= found
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.01)
-    return killed

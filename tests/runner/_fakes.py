@@ -10,6 +10,8 @@ import typing as t
 
 import yaml
 
+from surefoot import Project
+from surefoot.events import Event, ReleaseEnded
 from surefoot.playbooks import HostAnswered, Output, RunEnded, RunEvent, TaskStarted
 
 KINDS = ("migrate", "install", "restart", "flush_cache", "enable_feature")
@@ -189,3 +191,27 @@ def dying(upto: str) -> t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEven
 
 def saying(text: str) -> Output:
     return Output(text=text)
+
+
+# What tests ask of a project, and what they do to it.
+
+
+def kinds(project: Project) -> list[str]:
+    """Release and kind of each entry of its ledger."""
+    return [f"{entry.release} {entry.kind}" for entry in project.history()]
+
+
+def standing(project: Project) -> dict[str, str]:
+    """Where each release stands by its ledger."""
+    (feature,) = project.status()
+    return {release["release"]: release["environments"]["test"]["state"] for release in feature["releases"]}
+
+
+def ended_as(events: t.Iterable[Event]) -> list[tuple[str, str]]:
+    """How each release ended."""
+    return [(event.release, event.outcome) for event in events if isinstance(event, ReleaseEnded)]
+
+
+def has_receipts(world: World) -> None:
+    """Do the first release without a runner."""
+    list(world.released({"surefoot_feature_content": {"feature": "reviews", "releases": list(FEATURE)}, "release": "table"}))

@@ -34,7 +34,7 @@ def test_a_host_that_is_behind_is_named_and_so_is_the_way_to_bring_it_up(shop: W
     done = command("apply", "--yes")
     assert done.code == Exit.REFUSED
     assert "there is no receipt of it on h4" in done.err
-    assert "surefoot apply reviews -E test --limit h4" in done.err
+    assert "surefoot apply reviews -E test --all --limit h4" in done.err
 
 
 def test_under_a_limit_only_that_host_is_touched(shop: Write, world: World, command: Command) -> None:

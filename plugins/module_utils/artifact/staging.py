@@ -22,6 +22,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.artifact.options 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.store import Layout, State
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.files import link_atomically, write_atomically
+from ansible_collections.surefoot.release.plugins.module_utils.wait import lock_file
 
 Run = t.Callable[..., "tuple[int, str, str]"]
 _MASKED_FROM = 4  # shorter values are no secrets, and masking them would garble what a command printed
@@ -36,7 +37,12 @@ def locked(layout: Layout, *, patience: float = 60) -> t.Iterator[int]:
     os.makedirs(layout.notes, exist_ok=True)
     descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _acquire(descriptor, layout, patience)
+        if not lock_file(descriptor, timeout=patience, interval=0.05):
+            raise Refused(
+                "Another installation below %s is at work" % layout.path,
+                seen="%s has been locked for %d seconds" % (layout.lock, patience),
+                todo="let it end, or find it with fuser %s, then run this again" % layout.lock,
+            )
         yield descriptor
     finally:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -105,22 +111,6 @@ def remove(layout: Layout, versions: t.Iterable[str], warn: t.Callable[[str], No
 def missing_shared(layout: Layout, shared: t.Iterable[str]) -> list[str]:
     """The shared paths that must exist and do not; one that ends in a slash is a directory and will be made."""
     return [entry for entry in shared if not entry.endswith("/") and not os.path.exists(layout.shared(entry))]
-
-
-def _acquire(descriptor: int, layout: Layout, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise Refused(
-                    "Another installation below %s is at work" % layout.path,
-                    seen="%s has been locked for %d seconds" % (layout.lock, patience),
-                    todo="let it end, or find it with fuser %s, then run this again" % layout.lock,
-                ) from None
-        time.sleep(0.05)
 
 
 def _link_shared(layout: Layout, wanted: Wanted, tree: str) -> None:

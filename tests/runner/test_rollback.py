@@ -1,0 +1,126 @@
+"""The way back, taken by itself and on demand, and where there is none."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
+from runner import _fakes
+from runner._fakes import Died, World, ended_as, failing, has_receipts, judging, kinds, standing
+from runner.conftest import Write
+from surefoot.events import HostFailed, ReleaseEnded
+from surefoot.playbooks import RunEvent
+
+
+def test_a_failed_release_is_rolled_back(shop: Write, world: World) -> None:
+    project = shop()
+    world.once["release api"] = failing("h2", "no good answer from /livez", after="install")
+    work = project.apply("reviews", everything=True)
+    events = list(work)
+    assert ended_as(events) == [("table", "verified"), ("api", "failed"), ("api", "rolled_back")]
+    assert [event.message for event in events if isinstance(event, HostFailed)] == ["no good answer from /livez"]
+    assert work.result is not None
+    assert (work.result.ok, work.result.rolled_back) == (False, True)
+    assert world.live() == {"1.0.0"}
+    assert kinds(project)[3:] == ["api started", "api failed", "api rolling_back", "api rolled_back"]
+    assert world.played() == ["release", "release", "rollback"]
+
+
+def test_a_release_that_was_rolled_back_is_tried_again(shop: Write, world: World) -> None:
+    project = shop()
+    world.once["release api"] = failing("h2", "no good answer", after="install")
+    project.apply("reviews", everything=True).finish()
+    assert project.apply("reviews", everything=True).finish().ok
+    assert world.live() == {"2.0.0"}
+
+
+def test_no_way_back_where_nothing_was_live_before(shop: Write) -> None:
+    world = World(hosts={"h1": {**_fakes.survey(), "artifacts": {"path": "/srv", "live": None, "staged": [], "problem": None}}})
+    project = shop(_fakes.FEATURE[1], world=world)
+    world.once["release api"] = failing("h1", "no good answer")
+    work = project.apply("reviews")
+    told = [event for event in work if isinstance(event, ReleaseEnded)][-1]
+    assert "nothing was live before" in told.reasons
+    assert work.finish().rolled_back is False
+    assert "rollback" not in world.played()
+
+
+def test_a_way_back_that_fails_is_told_and_can_be_taken_again(shop: Write, world: World) -> None:
+    project = shop()
+    world.once["release api"] = failing("h2", "no good answer", after="install")
+    world.once["rollback api"] = failing("h3", "disk full")
+    assert project.apply("reviews", everything=True).finish().rolled_back is False
+    assert standing(project)["api"] == "rollback_failed"
+    assert project.rollback("reviews").finish().ok
+    assert standing(project)["api"] == "rolled_back"
+    assert world.live() == {"1.0.0"}
+
+
+def test_without_automatic_rollback_a_failed_release_stays(shop: Write, world: World) -> None:
+    project = shop()
+    world.once["release api"] = failing("h2", "no good answer", after="install")
+    assert project.apply("reviews", everything=True, auto_rollback=False).finish().rolled_back is None
+    assert world.live() == {"2.0.0"}
+    assert project.plan("reviews").progress.releases[1].state == "failed"
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "error"])
+def test_a_gate_that_cannot_tell_is_a_question_and_undoes_nothing(shop: Write, world: World, verdict: str) -> None:
+    project = shop()
+    world.once["release api"] = judging("passed", verdict)
+    result = project.apply("reviews", everything=True).finish()
+    assert result.outcomes["api"].state == "inconclusive"
+    assert result.rolled_back is None
+    assert world.live() == {"2.0.0"}
+    assert "staff" not in result.outcomes
+
+
+def test_one_gate_that_failed_outweighs_those_that_cannot_tell(shop: Write, world: World) -> None:
+    project = shop()
+    world.once["release api"] = judging("inconclusive", "failed", "error")
+    assert project.apply("reviews", everything=True).finish().rolled_back is True
+
+
+def test_rollback_once_and_twice_goes_back_two_releases_and_then_does_nothing(shop: Write, world: World) -> None:
+    project = shop()
+    project.apply("reviews", everything=True).finish()
+    for release in ("staff", "api", "table"):
+        assert list(project.rollback("reviews").finish().outcomes) == [release]
+    assert world.live() == {"1.0.0"}
+    assert (world.hosts["h1"]["flag"]["audience"], world.hosts["h1"]["migrations"]["current"]) == (None, ["0001"])
+    before = kinds(project)
+    assert project.rollback("reviews").finish().outcomes == {}
+    assert kinds(project) == before
+
+
+def test_rollback_to_a_release_undoes_what_came_after_it(shop: Write, world: World) -> None:
+    project = shop()
+    project.apply("reviews", everything=True).finish()
+    assert list(project.rollback("reviews", to="table").finish().outcomes) == ["staff", "api"]
+    assert standing(project) == {"table": "verified", "api": "rolled_back", "staff": "rolled_back"}
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_rollback_that_was_killed_is_finished_and_does_not_go_one_further(shop: Write, world: World, recorded: bool) -> None:
+    """Once every host has its receipt of the way back, receipts alone would say that there is nothing left to undo of this release."""
+    project = shop()
+    project.apply("reviews", everything=True).finish()
+
+    def dies(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        yield from list(world.released(variables, outcome="rolled_back", record=recorded))[:-1]
+        raise Died
+
+    world.once["rollback staff"] = dies
+    with pytest.raises(Died):
+        project.rollback("reviews").finish()
+    assert list(project.rollback("reviews").finish().outcomes) == ["staff"]
+    assert standing(project) == {"table": "verified", "api": "verified", "staff": "rolled_back"}
+
+
+def test_what_was_done_without_a_ledger_cannot_be_undone_with_it(shop: Write, world: World) -> None:
+    project = shop()
+    has_receipts(world)
+    with pytest.raises(Refused, match="not in the ledger"):
+        project.rollback("reviews").finish()
