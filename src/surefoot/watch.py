@@ -9,10 +9,10 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.impact import FEWEST_TO_COMPARE, Declared, judge
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Impact
-from surefoot.probe import Probe
 
 if t.TYPE_CHECKING:
     from surefoot.models import ProbeSpec
+    from surefoot.probe import Probe
 
 SAMPLES_BEFORE = 3
 """How many answers a probe has before a release begins, so that it is known to work."""
@@ -28,6 +28,8 @@ class Watch:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> t.Self:
+        from surefoot.probe import Probe  # here, since it takes a while, and `surefoot status` needs none of it
+
         self._probes = [self._stack.enter_context(Probe(spec.name, spec.http)) for spec in self._specs]
         return self
 

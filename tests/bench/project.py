@@ -53,7 +53,7 @@ def write_long_path(directory: pathlib.Path, count: int) -> None:
     for feature, releases in {"long": count, "short": 1}.items():
         written = [{"release": f"step-{number}", "why": "One of many", "install": {"version": "1"}} for number in range(1, releases + 1)]
         _write_json(directory / "features" / f"{feature}.yml", {"feature": feature, "releases": written})
-    entry = {"digest": "0" * 64, "outcome": "verified", "version": "1", "at": "2026-01-01T00:00:00+00:00", "run": "0" * 12}
+    entry = {"digest": "0" * 64, "outcome": "verified", "version": "1", "at": "2026-01-01T00:00:00+00:00", "run": ""}
     entries = [{"feature": "long", "release": f"step-{number}", **entry} for number in range(1, count + 1)]
     receipt = {"receipt": 1, "app": "bench", "environment": "bench", "live_version": "1", "verified_versions": ["1"], "releases": entries}
     _write_play(directory / "receipts.yml", {"/var/lib/surefoot/bench.json": json.dumps(receipt)}, "true")

@@ -44,7 +44,7 @@ def ratio(ours: t.Sequence[float], theirs: t.Sequence[float]) -> Ratio:
     """How much more `ours` took than `theirs`; both hold one measurement per round, in order. Raises ValueError where they do not match or are not above 0."""
     if len(ours) != len(theirs):
         raise ValueError(f"{len(ours)} measurements cannot be paired with {len(theirs)}")
-    if min(*ours, *theirs) <= 0:
+    if not ours or min(*ours, *theirs) <= 0:
         raise ValueError("A measurement is above 0")
     pairs = [mine / other for mine, other in zip(ours, theirs, strict=True)]
     return Ratio(value=statistics.median(ours) / statistics.median(theirs), low=min(pairs), high=max(pairs))

@@ -57,8 +57,8 @@ class Attempt:
     said: str
 
     def __str__(self) -> str:
-        last = f"last event {' '.join(key_of(self.events[-1][1]))}" if self.events else "no event"
-        return f"ended with {self.code}, {last}, {len(self.killed)} processes killed; {self.said[-1500:]}"
+        last = json.dumps(self.events[-1][1])[-2000:] if self.events else "none"
+        return f"ended with {self.code}, {len(self.killed)} processes killed; last event: {last}; said: {self.said[-1500:]}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -226,13 +226,12 @@ def test_no_secret_is_told_when_it_is_the_wrong_one(vaulted: Vaulted, broken: st
 
 
 def test_what_a_killed_runner_left_is_gone_after_the_next_command(vaulted: Vaulted) -> None:
-    # A migration that waits, so that the runner dies in the middle of it.
     temporary = vaulted.shop.root / "tmp"
     runner = subprocess.Popen(
         vaulted.argv("apply", "--yes"), cwd=vaulted.shop.project, env=vaulted.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    await_true(lambda: ("started", "table") in vaulted.shop.ledger())
-    await_true(lambda: any(temporary.glob("surefoot-run-*/artifacts/*/job_events/*")))
+    await_true(lambda: (vaulted.shop.hosts[0].root / "app/releases/2.0.0").exists(), timeout=90)
+    await_true(lambda: any(temporary.glob("surefoot-run-*/artifacts/*/job_events/*")), timeout=90)
     runner.send_signal(signal.SIGKILL)
     runner.wait()
     left = list(temporary.glob("surefoot-run-*"))
