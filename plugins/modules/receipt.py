@@ -50,6 +50,11 @@ options:
   before:
     description: The survey from before the release. Without it nothing is compared.
     type: dict
+  live_before:
+    description:
+      - The version that was live when the release was first begun; left out, the one in O(before).
+      - They differ when a run of the release was killed after it had made its version live.
+    type: str
   declared:
     description: The kinds of step the release declares.
     type: list
@@ -222,6 +227,7 @@ def main() -> None:
             outcome=dict(type="str", choices=["verified", "rolled_back"], default="verified"),
             run=dict(type="str", default=""),
             before=dict(type="dict"),
+            live_before=dict(type="str"),
             declared=dict(type="list", elements="str", default=[]),
             scope=dict(type="dict"),
         ),
@@ -259,7 +265,7 @@ def _entered(params: t.Mapping[str, t.Any], survey: Survey) -> tuple[Step, dict[
     entry = {key: params[key] for key in ("feature", "release", "digest", "outcome", "run")}
     entry["at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     identity = dict(app=params["app"], environment=params["environment"])
-    new = receipts.with_entry(old, identity, entry, live=live, live_before=live_version(params["before"] or {}))
+    new = receipts.with_entry(old, identity, entry, live=live, live_before=params["live_before"] or live_version(params["before"] or {}))
     needed = new != old
     reason = "%s is %s here" % (params["release"], params["outcome"].replace("_", " ")) if needed else "%s is in the receipt already" % params["release"]
     return Step(kind="receipt", needed=needed, reason=reason, before=_told(old), after=_told(new)), new

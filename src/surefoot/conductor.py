@@ -61,7 +61,7 @@ class Conductor:
         with self.watch() as watch:
             watch.settle(release.impact, self.cancelled)
             begun = time.monotonic()
-            outcome = yield from self._release(release, hosts) if standing.state != "released" else _nothing()
+            outcome = yield from self._release(release, hosts, started) if standing.state != "released" else _nothing()
             if outcome.ok:
                 if standing.state != "released":
                     self._note("released", release, {})
@@ -104,12 +104,14 @@ class Conductor:
         yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
         return outcome
 
-    def _release(self, release: Release, hosts: t.Sequence[str]) -> t.Generator[Event, None, Outcome]:
+    def _release(self, release: Release, hosts: t.Sequence[str], started: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
         if release.playbook:
             return (yield from self._play(release.playbook, release.name, (), {}))
+        # After a kill the hosts may no longer tell what was live before.
+        live_before = {host: state.get("live") for host, state in started.get("before", {}).get("install", {}).items()}
         for share in release.ramp or (None,):
             ramp = {} if share is None else {"surefoot_ramp": share}
-            outcome = yield from self._play("release", release.name, hosts, {"release": release.name, **ramp})
+            outcome = yield from self._play("release", release.name, hosts, {"release": release.name, "record_live_before": live_before, **ramp})
             if outcome.ok and share is not None and share != release.ramp[-1]:
                 outcome = yield from self._soak(release, hosts, 0.0, needed=_each(release))
             if not outcome.ok:

@@ -56,7 +56,7 @@ class Document:
 
 def read_document(path: Path, *, name: str | None = None) -> Document:
     """The document in the file at `path`, called `name` in messages. Raises InvalidInput for a file that cannot be read or is not sound."""
-    shown = printable(name or str(path))
+    shown = printable(name or str(path), most=1000)
     return parse_document(read_beginning(path, LARGEST + 1, name=shown), name=shown)
 
 

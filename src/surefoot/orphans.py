@@ -44,10 +44,15 @@ def _at_work(token: str) -> t.Iterator[tuple[int, str]]:
             if mark in (process / "environ").read_bytes().split(b"\0"):
                 command = (process / "cmdline").read_bytes().split(b"\0")
                 if _is_ansible(command):
-                    yield int(process.name), b" ".join(command[:3]).decode(errors="replace")[:120].strip()
+                    yield int(process.name), _named(command)
 
 
 def _is_ansible(command: t.Sequence[bytes]) -> bool:
     """Whether it is an ansible program, or a module that one runs on this machine."""
     programs = [word.rpartition(b"/")[2] for word in command[:2]]
     return any(name.startswith(b"ansible") for name in programs) or any(b"AnsiballZ_" in word or b"/ansible-tmp-" in word for word in command)
+
+
+def _named(command: t.Sequence[bytes]) -> str:
+    """The programs of a command line without their directories and arguments, which may be long or secret."""
+    return b" ".join(word.rpartition(b"/")[2] for word in command[:2]).decode(errors="replace")

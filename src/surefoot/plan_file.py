@@ -30,12 +30,12 @@ def save(plan: SavedPlan, path: Path) -> None:
     try:
         write_atomically(str(path), content)
     except OSError as error:
-        raise InvalidInput(f"The plan cannot be written to {printable(str(path))}", seen=error.strerror, todo="check the folder") from error
+        raise InvalidInput(f"The plan cannot be written to {printable(str(path), most=1000)}", seen=error.strerror, todo="check the folder") from error
 
 
 def load(path: Path) -> SavedPlan:
     """The plan in the file at `path`. Raises InvalidInput for what is no plan, and Refused for a plan that was edited."""
-    shown = printable(str(path))
+    shown = printable(str(path), most=1000)
     return parse(read_beginning(path, LARGEST + 1, name=shown), name=shown)
 
 

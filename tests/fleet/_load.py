@@ -38,8 +38,8 @@ class Load:
         number = 0
         while not self._end.is_set() and time.monotonic() - began < self._longest:
             due = int((time.monotonic() - began) * self._rate)
-            for number in range(number, due):
-                task = asyncio.create_task(self._visit(keeps=number % 2 == 0))
+            for visit in range(number, due):
+                task = asyncio.create_task(self._visit(keeps=visit % 2 == 0))
                 underway.add(task)
                 task.add_done_callback(underway.discard)
             number = max(number, due)

@@ -48,6 +48,23 @@ API = {"release": "api", "install": {"version": "2.0.0"}, "restart": {"batches":
 UI = {"release": "ui", "install": {"version": "2.1.0"}, "restart": {}, "flush_cache": {"prefix": "page:"}}
 FRAGILE = {"release": "fragile", "install": {"version": "2.0.9"}, "restart": {"batches": [1, "100%"]}}
 
+LOOK = """
+import json, os, pathlib, subprocess, sys, urllib.error, urllib.request
+receipt = pathlib.Path("/var/lib/surefoot/bookshop.json")
+try:
+    with urllib.request.urlopen("http://" + sys.argv[1] + ":8000/livez", timeout=5) as answer:
+        runs = json.load(answer)["version"]
+except (OSError, urllib.error.HTTPError):
+    runs = ""
+link = "/opt/bookshop/current"
+print(json.dumps({
+    "live": os.path.basename(os.readlink(link)) if os.path.islink(link) else "",
+    "runs": runs,
+    "pid": subprocess.check_output(["systemctl", "show", "-P", "MainPID", "bookshop"], text=True).strip(),
+    "receipt": json.loads(receipt.read_text()) if receipt.exists() else {"releases": []},
+}))
+"""
+
 ASK_HAPROXY = """
 import socket, sys
 for command in sys.argv[1:]:
@@ -91,7 +108,9 @@ class FleetShop:
         self._addresses = {host.name: host.address for host in self.fleet.states()}
         shutil.copytree(SCENARIO / "group_vars", self.fleet.directory / "group_vars")
         self.set(
-            install_prepare=[["ln", "-s", VENV, "venv"]], install_artifact=f"{self.artifacts}/bookshop-{{{{ install_version }}}}.tar.gz", restart_health_timeout=20
+            install_prepare=[["ln", "-s", VENV, "venv"]],
+            install_artifact=f"{self.artifacts}/bookshop-{{{{ install_version }}}}.tar.gz",
+            restart_health_timeout=30,
         )
         self.set(install_sha256="{{ lookup('ansible.builtin.file', install_artifact ~ '.sha256') }}")
         for version in build.VERSIONS:
@@ -106,7 +125,7 @@ class FleetShop:
         """Give new hosts the virtualenv that every version runs in."""
         (requirements,) = VERSIONS.glob("2.0.0/requirements.txt")
         text = requirements.read_text()
-        self.everywhere(f"python3 -m venv {VENV} && cat > /tmp/r <<'END' && {VENV}/bin/pip install -q --no-compile -r /tmp/r\n{text}\nEND", *hosts)
+        self.everywhere(f"python3 -m venv {VENV} && cat > /tmp/r <<'END' && {VENV}/bin/pip install -q -r /tmp/r\n{text}\nEND", *hosts)
 
     def repair(self, command: str) -> None:
         """A command on this machine that brings a host back."""
@@ -121,9 +140,10 @@ class FleetShop:
 
     def reset(self) -> None:
         """Everything as it was when 1.0.0 had just come out, but artifacts stay staged."""
-        self.fleet.up(spec.parse_hosts("app:3,db:1,cache:1,balancer:1"), user="root", volumes=(), deadline=60)
-        self.everywhere(f"rm -rf {SICK} /var/lib/surefoot /etc/bookshop/flags/* /run/lost; systemctl start ssh; ln -sfn releases/1.0.0 /opt/bookshop/current")
-        self.everywhere("systemctl reset-failed bookshop; systemctl restart bookshop")
+        if set(self.fleet.states().values()) != {"running"}:
+            self.fleet.up(spec.parse_hosts("app:3,db:1,cache:1,balancer:1"), user="root", volumes=(), deadline=60)
+        clean = f"rm -rf {SICK} /var/lib/surefoot /etc/bookshop/flags/* && ln -sfn releases/1.0.0 /opt/bookshop/current && systemctl start ssh"
+        self.everywhere(f"{clean} && systemctl reset-failed bookshop && systemctl restart bookshop")
         self.on("db1", "runuser -u postgres -- psql -q -d bookshop -c 'DROP TABLE IF EXISTS reviews' -c \"UPDATE alembic_version SET version_num = '0001'\"")
         self.on("cache1", "redis-cli flushall")
         self.haproxy(*(f"set server bookshop/{name} state ready" for name in APP))
@@ -206,17 +226,15 @@ class FleetShop:
 
     def hosts(self) -> dict[str, Host]:
         """What every application host holds; one that is frozen is left out."""
+        names = [host.name for host, state in self.fleet.states().items() if host.name in APP and state == "running"]
         pool = self.pool()
-        frozen = {host.name for host, state in self.fleet.states().items() if state != "running"}
-        return {name: self._look(name, pool[name]) for name in APP if name not in frozen}
+        with concurrent.futures.ThreadPoolExecutor() as workers:
+            return dict(zip(names, workers.map(lambda name: self._look(name, pool[name]), names), strict=True))
 
     def _look(self, name: str, pool: str) -> Host:
-        live = self.on(name, "readlink /opt/bookshop/current || true").strip().rpartition("/")[2]
-        pid = self.on(name, "systemctl show -P MainPID bookshop").strip()
-        answer = self.on(name, f"curl -s -m 5 http://{self._addresses[name]}:8000/livez || true")
-        receipt = self.on(name, "cat /var/lib/surefoot/bookshop.json 2>/dev/null || true")
-        told = tuple(entry["release"] for entry in json.loads(receipt)["releases"] if entry["outcome"] == "verified") if receipt else ()
-        return Host(live, json.loads(answer)["version"] if answer.startswith("{") else "", pid, pool, told)
+        found = json.loads(self.on(name, f"python3 - {self._addresses[name]} <<'END'\n{LOOK}\nEND"))
+        told = tuple(entry["release"] for entry in found["receipt"]["releases"] if entry["outcome"] == "verified")
+        return Host(found["live"], found["runs"], found["pid"], pool, told)
 
     def migrations(self) -> int:
         """How often the table of the migration has been made."""

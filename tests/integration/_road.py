@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gzip
 import io
 import json
 import os
@@ -219,7 +220,7 @@ class Shop:
         return json.loads((host.root / "flags.json").read_text())["flags"].get(name)
 
     def state(self) -> dict[str, t.Any]:
-        """Everything a release is to change, without times and process ids: what two roads to the same end must agree on."""
+        """Everything a release is to change: what two roads to the same end must agree on. Times, process ids and digests, which hold ports, are left out."""
         standing: dict[str, str] = {}
         for kind, release in self.ledger():
             if kind in {"started", "released", "verified", "failed", "rolled_back"}:
@@ -244,7 +245,7 @@ class Shop:
             "drained": host.drained,
             "flags": json.loads((host.root / "flags.json").read_text()),
             "cache": {path.name: path.read_text() for path in sorted((host.root / "cache").iterdir())},
-            "receipt": {**receipt, "releases": [{key: one[key] for key in one if key not in {"at", "run"}} for one in receipt.get("releases", ())]},
+            "receipt": {**receipt, "releases": [{key: one[key] for key in one if key not in {"at", "run", "digest"}} for one in receipt.get("releases", ())]},
         }
 
     def snapshot(self) -> dict[str, t.Any]:
@@ -372,9 +373,11 @@ def artifact(shop: Shop, version: str, files: t.Mapping[str, str]) -> None:
     """An artifact of the application in the project's dist, with its checksum beside it."""
     path = shop.project / "dist" / f"app-{version}.tar.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w:gz") as archive:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
         for name, text in {"VERSION": version, "behavior": "", "app.py": textwrap.dedent(APP), **files}.items():
             info = tarfile.TarInfo(name)
             info.size, info.mtime = len(text.encode()), 1700000000
             archive.addfile(info, io.BytesIO(text.encode()))
+    path.write_bytes(gzip.compress(packed.getvalue(), mtime=0))
     path.with_name(f"{path.name}.sha256").write_text(f"{_artifacts.sha256(path)}  {path.name}\n")

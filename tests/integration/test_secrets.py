@@ -203,6 +203,7 @@ def test_no_secret_is_left_behind_by_releases_there_and_back(vaulted: Vaulted) -
         assert vaulted.surefoot("status", "--json", ansible=False) == 0
     assert vaulted.cache.get("page:index") is None
     assert vaulted.shop.hosts[0].runs == "2.1.0"
+    assert b"VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in vaulted.printed, "what was looked through is not what -vvvv prints"
     assert watching.looks > 100
     assert watching.seen == set()
     assert vaulted.found() == []
@@ -230,8 +231,9 @@ def test_what_a_killed_runner_left_is_gone_after_the_next_command(vaulted: Vault
     runner = subprocess.Popen(
         vaulted.argv("apply", "--yes"), cwd=vaulted.shop.project, env=vaulted.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    await_true(lambda: (vaulted.shop.hosts[0].root / "app/releases/2.0.0").exists(), timeout=90)
-    await_true(lambda: any(temporary.glob("surefoot-run-*/artifacts/*/job_events/*")), timeout=90)
+    staged = vaulted.shop.hosts[0].root / "app/releases/2.0.0"
+    await_true(lambda: staged.exists() or runner.poll() is not None, timeout=180)
+    await_true(lambda: any(temporary.glob("surefoot-run-*/artifacts/*/job_events/*")), timeout=180)
     runner.send_signal(signal.SIGKILL)
     runner.wait()
     left = list(temporary.glob("surefoot-run-*"))
