@@ -32,11 +32,14 @@ def private_directory() -> t.Iterator[pathlib.Path]:
 def _make() -> tuple[pathlib.Path, int]:
     while True:
         path = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
-        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        # Another runner may find and remove it before it is locked.
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
         # A file system without locks is one where nothing is removed either.
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
-        # Another runner may have found it before it was locked.
         if path.exists():
             return path, lock
         os.close(lock)

@@ -178,7 +178,7 @@ class Shop:
         (self.root / "tmp").mkdir(exist_ok=True)
         return ansible_environment(TMPDIR=str(self.root / "tmp"), ANSIBLE_HOME=str(self.root / "ansible"), COLUMNS="200", NO_COLOR="1", **extra)
 
-    def surefoot(self, *arguments: str, timeout: float = 180, **environment: str) -> subprocess.CompletedProcess[str]:
+    def surefoot(self, *arguments: str, timeout: float = 600, **environment: str) -> subprocess.CompletedProcess[str]:
         """The command, run in the project as a person without a terminal would."""
         argv = [str(BIN / "surefoot"), *arguments]
         options: dict[str, t.Any] = {"text": True, "capture_output": True, "stdin": subprocess.DEVNULL, "timeout": timeout}

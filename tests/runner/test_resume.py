@@ -48,6 +48,17 @@ def test_after_a_kill_the_way_back_still_leads_to_what_was_there_before(shop: Wr
     assert world.live() == {"1.0.0"}
 
 
+def test_after_a_kill_receipts_are_still_told_what_was_live_before(shop: Write, world: World) -> None:
+    """Otherwise the version that users were served by before would not count as verified, and could be tidied away."""
+    project = shop()
+    project.apply("reviews").finish()
+    world.once["release api"] = dying("install")
+    killed(project)
+    project.apply("reviews").finish()
+    told = [variables["record_live_before"] for name, variables in world.runs if name == "release" and variables["release"] == "api"]
+    assert told == [{"h1": "1.0.0", "h2": "1.0.0", "h3": "1.0.0"}] * 2
+
+
 def test_killed_after_receipts_were_written_the_release_is_asked_about_again(shop: Write, world: World) -> None:
     project = shop()
 
