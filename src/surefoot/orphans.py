@@ -43,11 +43,11 @@ def _at_work(token: str) -> t.Iterator[tuple[int, str]]:
         with contextlib.suppress(OSError):
             if mark in (process / "environ").read_bytes().split(b"\0"):
                 command = (process / "cmdline").read_bytes().split(b"\0")
-                if _is_ansible(command):
+                if is_ansible(command):
                     yield int(process.name), _named(command)
 
 
-def _is_ansible(command: t.Sequence[bytes]) -> bool:
+def is_ansible(command: t.Sequence[bytes]) -> bool:
     """Whether it is an ansible program, or a module that one runs on this machine."""
     programs = [word.rpartition(b"/")[2] for word in command[:2]]
     return any(name.startswith(b"ansible") for name in programs) or any(b"AnsiballZ_" in word or b"/ansible-tmp-" in word for word in command)

@@ -14,6 +14,8 @@ import shutil
 import tempfile
 import typing as t
 
+from surefoot.orphans import is_ansible
+
 PREFIX = "surefoot-run-"
 
 
@@ -58,10 +60,10 @@ def _remove_abandoned(folder: pathlib.Path) -> None:
 
 
 def _in_use(path: pathlib.Path) -> bool:
-    """Whether a process that outlived its runner still works with the directory."""
+    """Whether a process that outlived its runner still works with the directory. A service that a step started has only inherited its name."""
     name = os.fsencode(path.name)
-    for process in pathlib.Path("/proc").glob("[0-9]*/environ"):
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if name in process.read_bytes():
+            if name in (process / "environ").read_bytes() and is_ansible((process / "cmdline").read_bytes().split(b"\0")):
                 return True
     return False

@@ -82,7 +82,8 @@ def _measure(options: argparse.Namespace) -> int:
             results += _instant(options.runs)
         fleets = [int(count) for count in options.hosts.split(",")] if set(chosen) & set(CONTESTS) else []
         for count in fleets:
-            results += _on_fleet(count, [name for name in CONTESTS if name in chosen], options)
+            for result in _on_fleet(count, [name for name in CONTESTS if name in chosen], options):
+                results.append(result)
     finally:
         if options.json:
             write_json(options.json, {"machine": machine, "runs": options.runs, "start": options.start, "results": results})
@@ -105,7 +106,7 @@ def _instant(runs: int) -> list[dict[str, t.Any]]:
     return [{"contest": "instant", "hosts": 0, "seconds": found, "missed": missed}]
 
 
-def _on_fleet(count: int, names: t.Sequence[str], options: argparse.Namespace) -> list[dict[str, t.Any]]:
+def _on_fleet(count: int, names: t.Sequence[str], options: argparse.Namespace) -> t.Iterator[dict[str, t.Any]]:
     with tempfile.TemporaryDirectory(prefix="surefoot-bench-") as scratch, _fleet(pathlib.Path(scratch) / "fleet", count) as fleet:
         directory = pathlib.Path(scratch) / "project"
         directory.mkdir()
@@ -117,7 +118,8 @@ def _on_fleet(count: int, names: t.Sequence[str], options: argparse.Namespace) -
             ansistrano=options.ansistrano.absolute() if options.ansistrano else None,
             start=options.start,
         )
-        return [_compete(CONTESTS[name](ground), count, options.runs) for name in names]
+        for name in names:
+            yield _compete(CONTESTS[name](ground), count, options.runs)
 
 
 @contextlib.contextmanager

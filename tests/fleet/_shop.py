@@ -7,7 +7,6 @@ import contextlib
 import csv
 import dataclasses
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -106,7 +105,7 @@ class FleetShop:
         wheels.ensure(downloaded, [SCENARIO / "wheels.txt", *sorted(VERSIONS.rglob("requirements.txt"))], print)
         self.fleet.up(spec.parse_hosts("app:3,db:1,cache:1,balancer:1"), user="root", volumes=[f"{downloaded}:/srv/wheels:ro"], deadline=120)
         self._addresses = {host.name: host.address for host in self.fleet.states()}
-        shutil.copytree(SCENARIO / "group_vars", self.fleet.directory / "group_vars")
+        shutil.copytree(SCENARIO / "group_vars", self.fleet.directory / "group_vars", dirs_exist_ok=True)
         self.set(
             install_prepare=[["ln", "-s", VENV, "venv"]],
             install_artifact=f"{self.artifacts}/bookshop-{{{{ install_version }}}}.tar.gz",
@@ -120,6 +119,11 @@ class FleetShop:
         for playbook in ("prepare.yml", "project.yml"):
             self._ansible(str(SCENARIO / playbook), cwd=SCENARIO)
         self.on("db1", "runuser -u postgres -- psql -q -c \"ALTER SYSTEM SET log_statement = 'ddl'\" -c 'SELECT pg_reload_conf()'")
+
+    def found(self) -> bool:
+        """Whether the shop was started before and kept."""
+        self._addresses = {host.name: host.address for host in self.fleet.states()}
+        return (self.project / "surefoot.yml").exists()
 
     def make_ready(self, *hosts: str) -> None:
         """Give new hosts the virtualenv that every version runs in."""
@@ -200,7 +204,9 @@ class FleetShop:
 
     def _ansible(self, *arguments: str, cwd: pathlib.Path) -> None:
         environment = ansible_environment(ANSIBLE_HOME=str(self.fleet.directory / "ansible"))
-        words = [str(BIN / "ansible-playbook"), "-i", str(self.fleet.inventory), *arguments]
+        # As extra variables, since those beside the playbook would win over those beside the inventory
+        changed = f"@{self.fleet.directory}/group_vars/app.yml"
+        words = [str(BIN / "ansible-playbook"), "-i", str(self.fleet.inventory), "-e", changed, *arguments]
         done = subprocess.run(words, cwd=cwd, env=environment, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=300)
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
@@ -254,15 +260,15 @@ class FleetShop:
 
 
 @contextlib.contextmanager
-def a_fleet_shop(directory: pathlib.Path) -> t.Iterator[FleetShop]:
-    """A shop in a fleet that is gone afterwards, whatever happened."""
+def a_fleet_shop(directory: pathlib.Path, *, keep: bool = False) -> t.Iterator[FleetShop]:
+    """A shop in a fleet that is gone afterwards, whatever happened; unless it is to be kept, for a next run to use."""
     machine.require_root()
     machine.require_commands(machine.NEEDED)
-    fleet = Fleet(directory)
+    shop = FleetShop(Fleet(directory))
     try:
-        shop = FleetShop(fleet)
-        shop.start()
+        if not (keep and shop.found()):
+            shop.start()
         yield shop
     finally:
-        if not os.environ.get("FLEET_KEEP"):
-            fleet.down()
+        if not keep:
+            shop.fleet.down()

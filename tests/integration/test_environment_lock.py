@@ -79,7 +79,11 @@ def test_two_controllers_with_ledgers_of_their_own_never_hold_it_at_once(control
     told: list[Waiting] = []
     with hold(ann / ".surefoot", "production", "ann", "t1"), lock(ann) as held:
         # The locks of the two machines do not know of each other; the one of the environment does, from whichever host bob may begin.
-        with hold(bob / ".surefoot", "production", "bob", "t2"), pytest.raises(LockHeld, match=r"found: .*surefoot apply from ann"), lock(bob, "--limit", "app3"):
+        with (
+            hold(bob / ".surefoot", "production", "bob", "t2"),
+            pytest.raises(LockHeld, match=r"found: .*surefoot apply from ann"),
+            lock(bob, "--limit", "app3"),
+        ):
             pytest.fail("two at once")
         # The heartbeat keeps it beyond its time to live, which bob's waiting outlasts.
         with pytest.raises(LockHeld), lock(bob, "--tags", "install", wait=TTL * 1.2, waiting=told.append):

@@ -64,12 +64,15 @@ def test_what_a_living_runner_uses_stays(folder: pathlib.Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_what_a_process_that_outlived_its_runner_works_with_stays_until_that_ends(folder: pathlib.Path) -> None:
+@pytest.mark.parametrize(("command", "stays"), [("ansible-playbook", True), ("shop", False)])
+def test_what_an_ansible_that_outlived_its_runner_works_with_stays_until_that_ends(folder: pathlib.Path, command: str, stays: bool) -> None:
+    """A service that a step started has the name of the directory in its environment too, and lives much longer."""
     used = folder / f"{PREFIX}x"
     used.mkdir()
-    with subprocess.Popen(["cat"], env={"AWX_ISOLATED_DATA_DIR": str(used / "artifacts/1")}, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as orphan:
+    environment = {"AWX_ISOLATED_DATA_DIR": str(used / "artifacts/1")}
+    with subprocess.Popen([command], executable="/bin/cat", env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as orphan:
         with private_directory():
-            assert used.exists()
+            assert used.exists() == stays
         orphan.communicate()
     with private_directory():
         assert not used.exists()
