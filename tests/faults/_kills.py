@@ -78,6 +78,11 @@ class Reference:
         begun, key = max(one for one in self.moments if one[0] <= when)
         return Moment(key, when - begun)
 
+    def from_then_on(self, moment: Moment) -> frozenset[Key]:
+        """The event of a moment and those after it: an attempt that goes on where another was broken off need not come by all of them again."""
+        keys = [key for _when, key in self.moments]
+        return frozenset(keys[keys.index(moment.key) :])
+
     def in_order(self, moments: t.Iterable[Moment]) -> list[Moment]:
         """Moments as an unbroken road comes by them."""
         position = {key: number for number, (_when, key) in enumerate(self.moments)}
@@ -101,8 +106,12 @@ def key_of(event: t.Mapping[str, t.Any]) -> Key:
     return tuple(str(part) for part in (*parts, share) if part)
 
 
-def attempt(shop: _road.Shop, moment: Moment | None = None, *, kill: t.Callable[[int, str], t.Mapping[int, str]] | None = None) -> Attempt:
-    """Run the command, and at the moment, if it comes, kill everything it has at work; or do what `kill` does with its process id and its marker."""
+Kill = t.Callable[[int, str], t.Mapping[int, str]]
+"""Kills something of the run with this process id and this marker, and returns what."""
+
+
+def attempt(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, *, kill: Kill | None = None) -> Attempt:
+    """Run the command, and `delay` seconds after the first event that is one of `after` kill everything it has at work, or what `kill` kills."""
     marker = f"ROAD_MARK={uuid.uuid4().hex}"
     environment = shop.environment(**dict([marker.split("=")]))
     killed: t.Mapping[int, str] = {}
@@ -128,9 +137,9 @@ def attempt(shop: _road.Shop, moment: Moment | None = None, *, kill: t.Callable[
                 event = json.loads(line)
                 if event.get("event") != "AnsibleOutput":
                     events.append((time.monotonic() - begun, event))
-                    if moment and not done and key_of(event) == moment.key:
+                    if not done and key_of(event) in after:
                         done = True
-                        time.sleep(moment.delay)
+                        time.sleep(delay)
                         killed = (kill or kill_all)(process.pid, marker)
         code = process.wait(120)
         said.seek(0)
@@ -162,12 +171,12 @@ def reference(shop: _road.Shop) -> Reference:
     return Reference(shop.state(), [(when, key) for key, when in seen.items()])
 
 
-def broken_road(shop: _road.Shop, moments: t.Sequence[Moment]) -> list[str]:
+def broken_road(shop: _road.Shop, unbroken: Reference, moments: t.Iterable[Moment]) -> list[str]:
     """Go the road with a kill at each of the moments that come, then to the end. Returns what happened, one line each. Raises AssertionError."""
     shop.feature(*ROAD)
     story = []
     for moment in moments:
-        found = attempt(shop, moment)
+        found = attempt(shop, unbroken.from_then_on(moment), moment.delay)
         story.append(f"{moment}: {f'killed {len(found.killed)} processes' if found.killed else f'did not come, ended with {found.code}'}")
         assert found.code in {None, 0}, f"{story}: {found}"
     last = attempt(shop)

@@ -63,7 +63,7 @@ def agree(shop: _road.Shop, unbroken: _kills.Reference, story: t.Sequence[str]) 
 def test_killed_again_and_again_it_comes_to_the_same_end(
     shop: _road.Shop, unbroken: _kills.Reference, number: int, record_property: t.Callable[[str, object], None]
 ) -> None:
-    story = _kills.broken_road(shop, moments(unbroken, number))
+    story = _kills.broken_road(shop, unbroken, moments(unbroken, number))
     record_property("kills", story)
     print("\n".join(story))
     agree(shop, unbroken, story)
@@ -75,7 +75,7 @@ def test_only_the_runner_is_killed_and_what_it_left_at_work_does_no_harm(shop: _
     """ansible-playbook is in a session of its own and does not die with the runner. Whatever it still does, two never work at once."""
     shop.feature(*_kills.ROAD)
     moment = next(one for one in unbroken.boundaries() if one.key[:3] == ("StepDone", "reviews", "h1") and "pool_member" in one.key)
-    broken = _kills.attempt(shop, moment, kill=_kills.kill_runner)
+    broken = _kills.attempt(shop, {moment.key}, kill=_kills.kill_runner)
     assert broken.code is None, str(broken)
     deadline = time.monotonic() + 90
     while (again := _kills.attempt(shop)).code == 7:
@@ -97,7 +97,7 @@ def test_ctrl_c_ends_at_once_leaves_nothing_at_work_and_is_gone_on_with(shop: _r
         return _kills.marked(marker)
 
     moment = next(one for one in unbroken.boundaries() if "restart" in one.key)
-    cancelled = _kills.attempt(shop, moment, kill=interrupt)
+    cancelled = _kills.attempt(shop, {moment.key}, kill=interrupt)
     took = time.monotonic() - begun
     assert cancelled.code == 3, str(cancelled)
     assert took < 15, f"it took {took:.1f} s"
