@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import csv
 import dataclasses
 import json
 import pathlib
@@ -226,9 +225,10 @@ class FleetShop:
         return machine.run("podman", "exec", self.container("balancer1"), "python3", "-c", ASK_HAPROXY, *commands)
 
     def pool(self) -> dict[str, str]:
-        """What the balancer says of each member: UP, DOWN, DRAIN or MAINT."""
-        rows = csv.DictReader(self.haproxy("show stat").lstrip("# ").splitlines())
-        return {row["svname"]: row["status"].split()[0] for row in rows if row["pxname"] == "bookshop" and row["svname"] != "BACKEND"}
+        """What the balancer does with each member: DRAIN where it was told to send nobody, else UP or DOWN by its health."""
+        _format, header, *lines = self.haproxy("show servers state bookshop").strip().splitlines()
+        rows = [dict(zip(header.lstrip("# ").split(), line.split(), strict=False)) for line in lines if line.strip()]
+        return {row["srv_name"]: "DRAIN" if int(row["srv_admin_state"]) else "UP" if row["srv_op_state"] == "2" else "DOWN" for row in rows}
 
     def hosts(self) -> dict[str, Host]:
         """What every application host holds; one that is frozen is left out."""
