@@ -191,6 +191,9 @@ def test_7_when_the_lock_is_held(command: Command, tmp_path: pathlib.Path) -> No
     assert f"process {os.getpid()}" in done.err
 
 
+HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+
+
 def signals(number: signal.Signals, *, times: int = 1) -> t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]:
     def happens(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
         for event in world.released(variables):
@@ -201,7 +204,22 @@ def signals(number: signal.Signals, *, times: int = 1) -> t.Callable[[World, dic
     return happens
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture(autouse=True)
+def signals_not_ignored() -> t.Iterator[None]:
+    """Tests started in the background of a script inherit an ignored SIGINT."""
+    before = {number: signal.signal(number, handler) for number, handler in HANDLERS.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_hang_up_that_nohup_had_ignored_cancels_nothing(command: Command, world: World) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    world.instead["release"] = signals(signal.SIGHUP)
+    assert command("apply", "--yes").code == 0
+
+
+@pytest.mark.parametrize("number", HANDLERS)
 def test_a_signal_cancels_and_is_3(command: Command, world: World, number: signal.Signals) -> None:
     world.instead["release"] = signals(number)
     before = signal.getsignal(number)

@@ -41,7 +41,7 @@ def follow(work: Applying, *, as_json: bool, verbose: int) -> Exit:
 
 @contextlib.contextmanager
 def _cancelled_by_signals(work: Applying) -> t.Iterator[None]:
-    """Let signals cancel the work instead of tearing it; a second one does what it would have done without us."""
+    """Let signals cancel the work instead of tearing it; a second one does what it would have done without us. What nohup had ignored stays ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -52,7 +52,7 @@ def _cancelled_by_signals(work: Applying) -> t.Iterator[None]:
         os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"Cancelling; what was begun on hosts is surveyed before the next release goes on\n")
         work.cancel()
 
-    before = {number: signal.signal(number, cancel) for number in CANCELLING}
+    before = {number: signal.signal(number, cancel) for number in CANCELLING if signal.getsignal(number) is not signal.SIG_IGN}
     try:
         yield
     finally:
