@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the surefoot maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of the lock: says who we are, and tells whether a holder on this same controller is dead."""
+"""The controller's half of the lock: says who we are, tells whether a holder on this same controller is dead, and beats for one that lives."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import socket
 import sys
 import typing as t
 
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
 from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
+from ansible_collections.surefoot.release.plugins.plugin_utils.heartbeat import keep
 
 MODULE = "surefoot.release.environment_lock"
 
@@ -32,11 +34,40 @@ class ActionModule(ActionBase):
             pid = int(arguments.get("pid") or os.getppid())
             ours = {"owner": _user(), "host": socket.gethostname(), "pid": pid, "command": without_values(sys.argv), "process": process_of(pid)}
             arguments = {**ours, **arguments}
+        if arguments.get("state") == "kept" and not self._task.check_mode:
+            return self._keep(arguments, task_vars)
         result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         holder = result.get("holder")
         if result.get("failed") and isinstance(holder, dict) and is_gone(holder):
             result = self._execute_module(module_name=MODULE, module_args={**arguments, "gone": holder["token"]}, task_vars=task_vars)
         return t.cast("dict[str, t.Any]", result)
+
+    def _keep(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        """Beat for a holder that is another process of this machine, until it ends."""
+        heart, ttl, pid = arguments.pop("heart", None), float(arguments.get("ttl", 60)), int(arguments.get("pid") or os.getppid())
+        if not heart:
+            raise AnsibleActionFail("state is kept but the following is missing: heart")
+        told = {key: arguments[key] for key in ("app", "path", "token") if key in arguments}
+
+        def beat() -> dict[str, t.Any]:
+            try:
+                return t.cast("dict[str, t.Any]", self._execute_module(MODULE, module_args={**told, "state": "refreshed"}, task_vars=task_vars))
+            except AnsibleConnectionFailure as error:
+                return {"failed": True, "msg": f"no answer: {error}"}
+
+        started = process_of(pid)
+        answer = dict(keep(beat, heart, ttl, lambda: _is_there(pid) and process_of(pid) == started))
+        return answer if answer.get("failed") else {**answer, "changed": False}
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def process_of(pid: int) -> dict[str, t.Any]:

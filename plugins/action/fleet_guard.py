@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import PHASES, before, behind
+from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import PHASES, before, behind, left_drained, told_left_drained
 
 
 class ActionModule(ActionBase):
@@ -24,12 +24,22 @@ class ActionModule(ActionBase):
                 "phase": {"type": "str", "required": True},
                 "after": {"type": "list", "elements": "str", "choices": list(PHASES)},
                 "planned": {"type": "dict", "required": True},
+                "ended": {"type": "bool", "default": False},
             }
         )
         after = before(args["phase"]) if args["after"] is None else args["after"]
         hostvars = variables["hostvars"]
+
+        def variable(host: str, name: str) -> t.Any:
+            return hostvars[host].get(name)
+
+        if args["ended"]:
+            drained = left_drained(args["planned"].get(args["phase"], ()), variable)
+            if drained:
+                raise AnsibleActionFail(told_left_drained(drained))
+            return {**result, "changed": False, "behind": []}
         lost = [host for host in variables["ansible_play_hosts_all"] if host not in variables["ansible_play_hosts"]]
-        found = behind(after, args["planned"], lambda host, name: hostvars[host].get(name), lost)
+        found = behind(after, args["planned"], variable, lost)
         if found:
             told = ", ".join(f"{host} ({what})" for host, what in sorted(found.items()))
             raise AnsibleActionFail(

@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import ARGUMENT_SPEC, checksum, is_url
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from ansible_collections.surefoot.release.plugins.plugin_utils.unreachable import naming_left_drained
 
 # Up to here the artifact travels with the module. Measured over SSH with pipelining, 8 hosts, seconds (a ping takes 2.0): 1 MiB inline 2.6, uploaded 4.5,
 # asked for and uploaded 6.3; 4 MiB 3.6, 5.2, 7.1. Sending 4 MiB that nobody needed takes 3.2, asking 2.5.
@@ -31,6 +32,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         super().run(task_vars=variables)
+        with naming_left_drained(variables):
+            return self._perform(variables)
+
+    def _perform(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         _unused, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         # The task's own words, not the validated ones: `~` and `$HOME` in a path mean the host's.
         arguments = dict(self._task.args)

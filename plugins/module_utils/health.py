@@ -119,6 +119,8 @@ def secrets_in(params: t.Mapping[str, t.Any]) -> set[str]:
     secret = secret_headers(params.get("health_headers") or {})
     urls = [value for name, value in params.items() if name.endswith("_url") and value]
     secret |= {password for password in (urlsplit(url).password for url in urls) if password}
+    nested = [one for value in params.values() if isinstance(value, list) for one in value if isinstance(one, dict)]
+    secret |= {value for one in nested for value in secrets_in(one)}
     return {value for value in secret if value}
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -48,11 +49,12 @@ def result(step: Step, **extra: t.Any) -> dict[str, t.Any]:
     )
 
 
-def run_step(module: AnsibleModule, perform: t.Callable[[], Step]) -> None:
-    """Run `perform`, time it, and leave the module with its step or with one clear failure."""
+def run_step(module: AnsibleModule, perform: t.Callable[[], Step], lock: t.ContextManager[None] | None = None) -> None:
+    """Run `perform` under `lock`, in check mode without it, time it, and leave the module with its step or with one clear failure."""
     started = time.monotonic()
     try:
-        step = perform()
+        with lock if lock and not module.check_mode else contextlib.nullcontext():
+            step = perform()
     except SurefootError as error:
         module.fail_json(msg=str(error), error=describe(error))
     module.exit_json(**result(dataclasses.replace(step, duration_ms=int((time.monotonic() - started) * 1000))))

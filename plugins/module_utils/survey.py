@@ -46,7 +46,13 @@ def take(params: Params, run: Run) -> dict[str, t.Any]:
 
 def secret_values(params: Params) -> set[str]:
     """The secrets among `params`, to be masked in whatever a module says. Raises InvalidInput for secrets that are no mapping of mappings."""
-    found = {value for given in _secrets(params).values() for value in given.values() if isinstance(value, str) and value}
+    secrets = [value for given in _secrets(params).values() for value in given.values()]
+    found = {value for value in secrets if isinstance(value, str) and value}
+    nested = [str(value) for environment in secrets if isinstance(environment, dict) for value in environment.values()]
+    if nested:
+        from ansible_collections.surefoot.release.plugins.module_utils.migrate.options import SECRET_LENGTH
+
+        found |= {value for value in nested if len(value) >= SECRET_LENGTH}
     for asked in filter(None, (params.get("restart"), params.get("pool_member"))):
         from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
 
@@ -112,6 +118,9 @@ _LOOKS: dict[str, tuple[str, t.Callable[[Params, Run], dict[str, t.Any]]]] = dic
     enable_feature=("flag", _flag),
 )
 """For each kind of step the name of its part of a survey, and how to look."""
+
+PARTS: t.Mapping[str, str] = {kind: name for kind, (name, _look) in _LOOKS.items()}
+"""For each kind of step the name of its part of a survey."""
 
 
 def _checked(kind: str, spec: t.Mapping[str, t.Any], params: Params) -> dict[str, t.Any]:

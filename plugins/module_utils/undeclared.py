@@ -17,11 +17,11 @@ def undeclared(before: Survey, after: Survey, declared: t.Collection[str]) -> li
     Something that came or went is a difference too; what only one of the surveys could see is none.
     """
     found = []
-    for kind, look in _TRACES.items():
-        if kind not in declared:
-            then, now = look(before), look(after)
-            if then is not None and now is not None and then != now:
-                found.append(dict(kind=kind, reason="%s was %s and is %s" % (_NAMES[kind], then, now)))
+    for kind in (kind for kind in _TRACES if kind not in declared):
+        then, now = _TRACES[kind](before), _TRACES[kind](after)
+        for trace in then:
+            if trace in now and then[trace] != now[trace]:
+                found.append(dict(kind=kind, reason="%s was %s and is %s" % (trace, then[trace], now[trace])))
     return found
 
 
@@ -34,48 +34,40 @@ def live_version(survey: Survey) -> str | None:
     return t.cast("str | None", (_part(survey, "artifacts").get("live") or {}).get("version"))
 
 
-# What each kind of step leaves in a survey; None where the survey does not tell.
+# What each kind of step leaves in a survey, by the words for it; nothing where the survey does not tell.
+
+Traces = t.Dict[str, t.Any]
 
 
-def _live(survey: Survey) -> t.Any:
-    return (live_version(survey) or _NOTHING) if survey.get("artifacts") else None
+def _live(survey: Survey) -> Traces:
+    return {"the live version": live_version(survey) or _NOTHING} if survey.get("artifacts") else {}
 
 
-def _process(survey: Survey) -> t.Any:
+def _processes(survey: Survey) -> Traces:
     service = _part(survey, "service")
-    if not service.get("known"):
-        return None
-    return (service["pid"], service["started_at"]) if service["running"] else "not running"
+    units = [("the process (pid, start)", service), *(("the process (pid, start) of %s" % other["name"], other) for other in service.get("others", ()))]
+    return {trace: (unit["pid"], unit["started_at"]) if unit["running"] else "not running" for trace, unit in units if unit.get("known")}
 
 
-def _migrations(survey: Survey) -> t.Any:
+def _migrations(survey: Survey) -> Traces:
     found = _part(survey, "migrations")
-    return sorted(found["current"]) if found.get("readable") else None
+    return {"the database": sorted(found["current"])} if found.get("readable") else {}
 
 
-def _fingerprint(survey: Survey) -> t.Any:
+def _fingerprint(survey: Survey) -> Traces:
     cache = _part(survey, "cache")
-    return (cache["stored"] or _NOTHING) if cache.get("reachable") else None
+    return {"the cache's fingerprint": cache["stored"] or _NOTHING} if cache.get("reachable") else {}
 
 
-def _audience(survey: Survey) -> t.Any:
+def _audience(survey: Survey) -> Traces:
     flag = _part(survey, "flag")
-    if not flag:
-        return None
-    return "not ours" if flag["foreign"] else flag["audience"] or _NOTHING
+    return {"the flag's audience": "not ours" if flag["foreign"] else flag["audience"] or _NOTHING} if flag else {}
 
 
-_TRACES: dict[str, t.Callable[[Survey], t.Any]] = {
+_TRACES: dict[str, t.Callable[[Survey], Traces]] = {
     "install": _live,
-    "restart": _process,
+    "restart": _processes,
     "migrate": _migrations,
     "flush_cache": _fingerprint,
     "enable_feature": _audience,
-}
-_NAMES = {
-    "install": "the live version",
-    "restart": "the process (pid, start)",
-    "migrate": "the database",
-    "flush_cache": "the cache's fingerprint",
-    "enable_feature": "the flag's audience",
 }

@@ -36,13 +36,14 @@ options:
       - V(held) takes the lock, or refreshes it if it is held under the same O(token).
       - V(refreshed) says that the holder lives, and fails when the lock was lost. Whoever held it must stop then.
       - V(released) gives it back. A lock that nobody holds is left alone, one that another holds is an error.
+      - V(kept) refreshes it every quarter of O(ttl) as long as the file O(heart) is there and the process O(pid) lives.
       - V(read) only says who holds it.
     type: str
-    choices: [held, refreshed, released, read]
+    choices: [held, refreshed, kept, released, read]
     default: held
   token:
     description:
-      - Stands for the holder. Required for V(refreshed) and V(released).
+      - Stands for the holder. Required for O(state=refreshed), O(state=kept) and O(state=released).
       - With O(state=held) a new one is made when it is left out.
     type: str
   owner:
@@ -61,6 +62,12 @@ options:
     description: For how many seconds the lock is kept after it was taken, and after each refresh. At most a day.
     type: float
     default: 60
+  heart:
+    description:
+      - A file on the controller that the holder made, for O(state=kept). Its modification time is when the last good beat was begun, by the clock of that
+        machine that counts from its start.
+      - Without a good beat for half of O(ttl) the module fails, so that the holder stops its work before it counts as dead.
+    type: path
   process:
     description: What tells on the controller whether the process still lives. Filled in by the action plugin.
     type: dict
@@ -203,17 +210,18 @@ def main() -> None:
         argument_spec=dict(
             app=dict(type="str", required=True),
             path=dict(type="path", default="/var/lib/surefoot"),
-            state=dict(type="str", choices=["held", "refreshed", "released", "read"], default="held"),
+            state=dict(type="str", choices=["held", "refreshed", "kept", "released", "read"], default="held"),
             token=dict(type="str", no_log=False),
             owner=dict(type="str"),
             host=dict(type="str"),
             command=dict(type="str"),
             pid=dict(type="int"),
             ttl=dict(type="float", default=60),
+            heart=dict(type="path"),
             process=dict(type="dict"),
             gone=dict(type="str"),
         ),
-        required_if=[("state", "refreshed", ["token"]), ("state", "released", ["token"])],
+        required_if=[("state", state, ["token"]) for state in ("refreshed", "kept", "released")],
         supports_check_mode=True,
     )
     try:
@@ -230,7 +238,7 @@ def _perform(params: t.Mapping[str, t.Any], check_mode: bool) -> locks.Found:
     if params["state"] == "read":
         lock = locks.read(path)
         return locks.Found(locks.described(lock) if lock else "nobody holds the lock", lock, lock)
-    if params["state"] == "refreshed":
+    if params["state"] in ("refreshed", "kept"):
         return locks.refresh(path, params["token"], check_mode=check_mode)
     if params["state"] == "released":
         return locks.release(path, params["token"], check_mode=check_mode)

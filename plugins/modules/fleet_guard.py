@@ -34,12 +34,25 @@ options:
     description: The hosts of each phase, as M(surefoot.release.plan_release) gives them.
     type: dict
     required: true
+  ended:
+    description:
+      - Whether O(phase) has ended in this batch, well or not, and is not about to begin.
+      - The action then fails only when hosts are left drained, and names them. It stands in the C(always) of a batch for those that a failure of
+        another host kept from being put back.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
 - name: Stop when any host fell behind
   surefoot.release.fleet_guard:
     phase: roll
+    planned: "{{ surefoot_plan.planned }}"
+
+- name: Name the hosts that are left drained
+  surefoot.release.fleet_guard:
+    phase: roll
+    ended: true
     planned: "{{ surefoot_plan.planned }}"
 """
 

@@ -153,8 +153,9 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import alone
 from ansible_collections.surefoot.release.plugins.module_utils.cache.flush import perform
-from ansible_collections.surefoot.release.plugins.module_utils.cache.options import ARGUMENT_SPEC
+from ansible_collections.surefoot.release.plugins.module_utils.cache.options import ARGUMENT_SPEC, IDENTITY
 from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
 
 
@@ -164,7 +165,7 @@ def main() -> None:
         required_if=[("backend", "redis", ["url"]), ("backend", "files", ["path"])],
         supports_check_mode=True,
     )
-    run_step(module, lambda: perform(module.params, check_mode=module.check_mode))
+    run_step(module, lambda: perform(module.params, check_mode=module.check_mode), alone("flush_cache", module.params, IDENTITY))
 
 
 if __name__ == "__main__":

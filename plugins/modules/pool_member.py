@@ -233,16 +233,21 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import alone
 from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
 from ansible_collections.surefoot.release.plugins.module_utils.pool.move import perform
-from ansible_collections.surefoot.release.plugins.module_utils.pool.options import ARGUMENT_SPEC
+from ansible_collections.surefoot.release.plugins.module_utils.pool.options import ARGUMENT_SPEC, IDENTITY
 from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     module.no_log_values.update(secrets_in(module.params))
-    run_step(module, lambda: perform(module.params, check_mode=module.check_mode, run=module.run_command, warn=module.warn))
+    run_step(
+        module,
+        lambda: perform(module.params, check_mode=module.check_mode, run=module.run_command, warn=module.warn),
+        alone("pool_member", module.params, IDENTITY),
+    )
 
 
 if __name__ == "__main__":

@@ -159,6 +159,10 @@ hosts:
   description: The hosts of each kind of step.
   returned: when O(scope) was given
   type: dict
+asked:
+  description: What the survey asked, by kind, without secrets.
+  returned: when O(scope) was given
+  type: dict
 survey:
   description: What the host holds; V(null) for each kind that was not asked for.
   returned: success, and when something undeclared was found
@@ -173,7 +177,9 @@ survey:
       type: dict
       returned: always
     service:
-      description: Whether the service is C(running), its C(pid), C(version) and C(started_at), and whether it is C(stale), with the C(reason).
+      description:
+        - Whether the service is C(running), its C(pid), C(version) and C(started_at), and whether it is C(stale), with the C(reason).
+        - Under C(others) the same of each unit that goes with it, with its C(name).
       type: dict
       returned: always
     pool:

@@ -51,6 +51,17 @@ options:
       - The scope of a release as P(surefoot.release.scope#lookup) gives it.
       - Fills the options above from the role variables of the host (C(install_path), C(restart_service), …), for each kind of step the host is for.
     type: dict
+  known:
+    description:
+      - A JSON file on the controller with surveys by host, each C({survey, asked}) as this module returned them a moment ago.
+      - One that was asked all that is asked now is the answer, and the host is not asked again. The runner gives what it surveyed under the same lock.
+    type: path
+  artifacts:
+    description:
+      - Versions of which the controller is to tell the digest of the artifact, by C(install_sha256) or by the file C(install_artifact) names, where it can.
+      - Goes with O(scope). The first host of the play that installs answers for all.
+    type: list
+    elements: str
 """
 
 EXAMPLES = r"""
@@ -67,8 +78,16 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+artifacts:
+  description: The SHA-256 of the artifact of each version in O(artifacts) that is known on the controller.
+  returned: by one host, when O(artifacts) was given
+  type: dict
 hosts:
   description: The hosts of each kind of step.
+  returned: when O(scope) was given
+  type: dict
+asked:
+  description: What the survey asked, by kind, without secrets.
   returned: when O(scope) was given
   type: dict
 survey:
@@ -85,7 +104,9 @@ survey:
       type: dict
       returned: always
     service:
-      description: Whether the service is C(running), its C(pid), C(version) and C(started_at), and whether it is C(stale), with the C(reason).
+      description:
+        - Whether the service is C(running), its C(pid), C(version) and C(started_at), and whether it is C(stale), with the C(reason).
+        - Under C(others) the same of each unit that goes with it, with its C(name).
       type: dict
       returned: always
     pool:
@@ -119,7 +140,8 @@ from ansible_collections.surefoot.release.plugins.module_utils.survey import ARG
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, scope=dict(type="dict")), supports_check_mode=True)
+    told = dict(scope=dict(type="dict"), known=dict(type="path"), artifacts=dict(type="list", elements="str"))
+    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **told), supports_check_mode=True)
     try:
         module.no_log_values.update(secret_values(module.params))
         survey = take(module.params, module.run_command)

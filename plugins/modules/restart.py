@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restart
-short_description: Restart a service that does not run what is live, and wait until it is healthy
+short_description: Restart services that do not run what is live, and wait until they are healthy
 version_added: "0.1.0"
 description:
   - Restarts a service only where it is stale, which means that its process does not run the release that is live, or where it does not run at all.
@@ -17,6 +17,10 @@ description:
     a service half started. It asks at once and then every O(health_interval), until O(health_timeout).
   - A good answer counts only if the process that the service manager started is the same before and after it. A service that dies and is started again
     and again, or that goes down and stays down, fails the step before the timeout.
+  - Several units that belong together, such as workers and the service that users reach, are brought to what is live in the order of O(services), each
+    only where it is stale, and the next one only when the one before is healthy. All of them are looked at before the first is touched.
+  - By O(method) a service can be reloaded instead. That is believed only when it answers the version that is live and no worker process from before is
+    left, which is also how it is told afterwards whether it is stale.
   - The module takes no member out of a pool and puts none back; see M(surefoot.release.pool_member) for that.
 author:
   - surefoot maintainers (@surefoot)
@@ -45,8 +49,114 @@ options:
     description:
       - The unit of systemd, or the program of supervisord (C(program) or C(group:program)).
       - With O(manager=command) only a name to show.
+      - Of several O(services) the one that users reach. O(health_url), the version options, O(commands), O(method) and O(reload_signal) are about this one.
     type: str
     required: true
+  services:
+    description:
+      - All units of this host that run what is live, O(service) among them, in the order in which they are restarted.
+      - Where it is not given, O(service) is the only one.
+      - A unit that nobody can ask, as workers often are, is healthy when it runs for its C(stable_for) without dying.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - The unit, as in O(service).
+        type: str
+        required: true
+      method:
+        description:
+          - As O(method), which is about O(service) alone; another unit is restarted where it does not say otherwise.
+        type: str
+        choices: [restart, reload, auto]
+      reload_signal:
+        description:
+          - As O(reload_signal).
+        type: str
+      commands:
+        description:
+          - As O(commands).
+        type: dict
+        suboptions: &commands
+          start:
+            description:
+              - Starts the service and ends.
+              - What it leaves running must not keep its output open.
+            type: list
+            elements: str
+            required: true
+          stop:
+            description:
+              - Tells the service to stop. The module itself waits until the process is gone.
+            type: list
+            elements: str
+            required: true
+          reload:
+            description:
+              - Tells the service to take over what is live without stopping.
+            type: list
+            elements: str
+          status:
+            description:
+              - Ends with 0 if the service runs, and with anything else if it does not.
+              - One of C(status) and C(pid_file) is needed.
+            type: list
+            elements: str
+          pid_file:
+            description:
+              - The file that holds the number of the main process.
+            type: path
+      health_url:
+        description:
+          - As O(health_url).
+        type: str
+      health_timeout:
+        description:
+          - As O(health_timeout), which holds where this one is not given.
+        type: float
+      version_url:
+        description:
+          - As O(version_url).
+        type: str
+      version_key:
+        description:
+          - As O(version_key).
+        type: str
+      version_header:
+        description:
+          - As O(version_header).
+        type: str
+      reload_timeout:
+        description:
+          - As O(reload_timeout), which holds where this one is not given.
+        type: float
+      stop_timeout:
+        description:
+          - As O(stop_timeout), which holds where this one is not given.
+        type: float
+      stable_for:
+        description:
+          - As O(stable_for), which holds where this one is not given.
+        type: float
+  method:
+    description:
+      - What is done about O(service) where it runs and is stale. One that does not run is started whatever is said here.
+      - V(restart) stops and starts it.
+      - V(reload) tells it to take over what is live without stopping, and fails where that is not enough within O(reload_timeout).
+      - V(auto) reloads where the manager can do it and the service can be asked for its version, and restarts where it cannot, or where reloading was not
+        enough.
+      - systemd can reload a unit that has C(ExecReload). O(manager=supervisor) needs O(reload_signal), O(manager=command) needs O(commands.reload).
+      - It is enough when the version answered is the one that is live, and every child of the main process is younger than the order to reload. A server that
+        holds the application in its main process (gunicorn with C(--preload)) gets there only by a restart.
+    type: str
+    choices: [restart, reload, auto]
+    default: restart
+  reload_signal:
+    description:
+      - The signal that the program takes as an order to reload, such as V(HUP), for O(manager=supervisor).
+      - There is no default, because a program that does not know it dies of it.
+    type: str
   path:
     description:
       - Where the application is installed; what is live is the release that C(current) below it points to.
@@ -61,30 +171,7 @@ options:
     description:
       - How O(manager=command) handles the service. Each command is a list of arguments and runs without a shell.
     type: dict
-    suboptions:
-      start:
-        description:
-          - Starts the service and ends.
-          - What it leaves running must not keep its output open.
-        type: list
-        elements: str
-        required: true
-      stop:
-        description:
-          - Tells the service to stop. The module itself waits until the process is gone.
-        type: list
-        elements: str
-        required: true
-      status:
-        description:
-          - Ends with 0 if the service runs, and with anything else if it does not.
-          - One of O(commands.status) and O(commands.pid_file) is needed.
-        type: list
-        elements: str
-      pid_file:
-        description:
-          - The file that holds the number of the main process.
-        type: path
+    suboptions: *commands
   health_url:
     description:
       - Asked to tell whether the service is healthy.
@@ -141,6 +228,11 @@ options:
       - Restart also where nothing is stale.
     type: bool
     default: false
+  reload_timeout:
+    description:
+      - How many seconds a reload may take until nothing of the version before is left, the last requests of its workers included.
+    type: float
+    default: 30
   stop_timeout:
     description:
       - How many seconds the service may take to stop. It is then neither killed nor started a second time.
@@ -150,7 +242,7 @@ options:
   stable_for:
     description:
       - For how many seconds answers must be good, from one and the same process, before they are believed.
-      - Where it is not given, the first good answer is enough, and without anything to ask 1.5 seconds of running are.
+      - Where it is not given, the first good answer is enough, and without anything to ask 1.5 seconds of running are, counted from the start of the process.
       - A process that follows one that died by itself is watched for 1.5 seconds at least.
     type: float
   member_drained:
@@ -164,6 +256,21 @@ EXAMPLES = r"""
   surefoot.release.restart:
     manager: systemd
     service: bookshop.service
+    path: /srv/bookshop
+    health_url: http://127.0.0.1:8000/live
+    version_key: version
+
+- name: Run what is live, the workers first, and the web server without closing its port
+  surefoot.release.restart:
+    manager: systemd
+    service: bookshop.service
+    services:
+      - name: bookshop-worker.service
+        stop_timeout: 120
+      - name: bookshop.service
+      - name: bookshop-scheduler.service
+        stable_for: 5
+    method: auto
     path: /srv/bookshop
     health_url: http://127.0.0.1:8000/live
     version_key: version
@@ -204,32 +311,35 @@ step:
       type: bool
       returned: always
     reason:
-      description: Why, as a sentence.
+      description: Why, as a sentence about each unit.
       type: str
       returned: always
       sample: "restart needed: bookshop runs 1.0.0, 2.0.0 is live"
     before:
       description:
         - What ran before. C(running) says whether anything did, C(version) which release (null where nothing tells), C(started_at) since when, in
-          seconds since the epoch.
+          seconds since the epoch, by its main process.
+        - Where there are several O(services), all this is about O(service), and C(others) holds the same of each other unit under its name.
       type: dict
       returned: always
       sample: {running: true, version: 1.0.0, started_at: 1767225600.12}
     after:
       description:
         - What runs now, in the same keys. In check mode C(started_at) is null where a restart would be done.
+        - Where a reload was done, or would be, C(reloaded) is true.
       type: dict
       returned: always
       sample: {running: true, version: 2.0.0, started_at: 1767229200.5}
     impact:
       description:
-        - C(unavailable_ms) are the milliseconds from the order to stop until the first good answer; 0 without a restart, null in check mode.
+        - C(unavailable_ms) are the milliseconds from the order to stop O(service) until the first good answer; 0 without a restart, null in check mode, and
+          after a reload, during which nobody measures.
         - C(drained) is what O(member_drained) says.
       type: dict
       returned: always
       sample: {unavailable_ms: 840, drained: true}
     undo:
-      description: An empty dictionary after a restart, because going back is another restart once the version before is live; null without one.
+      description: An empty dictionary after a restart or reload, because going back is another one once the version before is live; null without one.
       type: dict
       returned: always
     reversible:
@@ -250,8 +360,9 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import alone
 from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
-from ansible_collections.surefoot.release.plugins.module_utils.service.options import ARGUMENT_SPEC
+from ansible_collections.surefoot.release.plugins.module_utils.service.options import ARGUMENT_SPEC, IDENTITY
 from ansible_collections.surefoot.release.plugins.module_utils.service.restart import perform
 from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
 
@@ -259,7 +370,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.step import run_s
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     module.no_log_values.update(secrets_in(module.params))
-    run_step(module, lambda: perform(module.params, check_mode=module.check_mode, run=module.run_command))
+    run_step(module, lambda: perform(module.params, check_mode=module.check_mode, run=module.run_command), alone("restart", module.params, IDENTITY))
 
 
 if __name__ == "__main__":

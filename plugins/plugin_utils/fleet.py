@@ -36,7 +36,28 @@ def behind(
             problem = _problem(variable(host, PHASES[earlier]))
             if problem:
                 found[host] = f"{problem} in phase {earlier}"
+    for host in left_drained(found, variable):
+        found[host] += ", left drained"
     return found
+
+
+def left_drained(hosts: t.Iterable[str], variable: t.Callable[[str, str], t.Any]) -> tuple[str, ...]:
+    """Those of the hosts that were taken out of their pool and not put back, in order, by what the tasks of the restart role left on them."""
+    return tuple(host for host in hosts if _drained(variable(host, "restart_drained")) and _problem(variable(host, "restart_restored")))
+
+
+def told_left_drained(hosts: t.Collection[str]) -> str:
+    """Hosts that are left drained, and what to do about them, in one sentence."""
+    them = "them" if len(hosts) > 1 else "it"
+    are = "are" if len(hosts) > 1 else "is"
+    return (
+        f"{', '.join(hosts)} {are} left drained, so no user is sent there; next: see to {them}, then run the same command again, "
+        f"which puts {them} back in the pool when healthy"
+    )
+
+
+def _drained(left: t.Any) -> bool:
+    return isinstance(left, t.Mapping) and bool(left.get("step")) and left["step"]["after"]["state"] == "drained"
 
 
 def _problem(left: t.Any) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import heapq
 import math
 import typing as t
 
@@ -81,28 +82,60 @@ def measure(samples: t.Iterable[Sample], *, interval: float, timeout: float, bef
 
     `before` are samples of the same probe from before the release, to compare latencies with.
     """
-    sent = sorted(samples, key=lambda sample: sample.sent)
-    if not sent:
-        return Measured()
-    failures = [sample for sample in sent if not sample.ok]
-    latencies = sorted(sample.latency for sample in sent if sample.ok)
-    gaps = _gaps(sent)
-    outage = max((gap for gap in gaps if gap.failed), key=lambda gap: gap.length, default=_Gap(0.0, 0))
-    return Measured(
-        requests=len(sent),
-        failed=len(failures),
-        error_rate=len(failures) / len(sent),
-        downtime=outage.length,
-        downtime_failed=outage.failed,
-        failed_in_a_row=_longest_run(sent),
-        blind=max((gap.length for gap in gaps if not gap.failed and gap.length > interval + timeout), default=0.0),
-        p50=percentile(latencies, 0.50),
-        p95=percentile(latencies, 0.95),
-        slower=_slower(latencies, sorted(sample.latency for sample in before if sample.ok)),
-        first_failure=failures[0].sent if failures else None,
-        last_failure=failures[-1].sent if failures else None,
-        errors=dict(collections.Counter(sample.error or f"status {sample.status}" for sample in failures).most_common()),
-    )
+    tally = Tally(interval=interval, timeout=timeout)
+    tally.fold(samples)
+    return tally.measured(before)
+
+
+class Tally:
+    """What the samples of a probe say, however many there are: a soak may last for days. Latencies are kept to three digits."""
+
+    def __init__(self, *, interval: float, timeout: float) -> None:
+        self._longest_silence = interval + timeout
+        self._requests = 0
+        self._errors: collections.Counter[str] = collections.Counter()
+        self._latencies: collections.Counter[float] = collections.Counter()
+        self._first_failure: float | None = None
+        self._last_failure: float | None = None
+        self._run = self._longest_run = 0
+        self._gaps = _Gaps()
+
+    def fold(self, samples: t.Iterable[Sample]) -> None:
+        """Take in samples. Every one that was sent before the latest of them has to be among them, or to have been taken in before."""
+        for sample in sorted(samples, key=lambda sample: sample.sent):
+            self._requests += 1
+            self._gaps.add(sample)
+            if sample.ok:
+                self._latencies[_to_three_digits(sample.latency)] += 1
+                self._run = 0
+                continue
+            self._errors[sample.error or f"status {sample.status}"] += 1
+            self._first_failure = sample.sent if self._first_failure is None else self._first_failure
+            self._last_failure = sample.sent
+            self._run += 1
+            self._longest_run = max(self._longest_run, self._run)
+
+    def measured(self, before: t.Iterable[Sample] = ()) -> Measured:
+        """What all samples taken in so far say; `before` are samples from before the release, to compare latencies with."""
+        if not self._requests:
+            return Measured()
+        failed = sum(self._errors.values())
+        gaps = self._gaps.ended()
+        return Measured(
+            requests=self._requests,
+            failed=failed,
+            error_rate=failed / self._requests,
+            downtime=gaps.outage.length,
+            downtime_failed=gaps.outage.failed,
+            failed_in_a_row=self._longest_run,
+            blind=gaps.silence if gaps.silence > self._longest_silence else 0.0,
+            p50=percentile(self._latencies, 0.50),
+            p95=percentile(self._latencies, 0.95),
+            slower=_slower(self._latencies, collections.Counter(_to_three_digits(sample.latency) for sample in before if sample.ok)),
+            first_failure=self._first_failure,
+            last_failure=self._last_failure,
+            errors=dict(self._errors.most_common()),
+        )
 
 
 def judge(declared: Declared, measured: Measured) -> Judgement:
@@ -124,9 +157,14 @@ def judge(declared: Declared, measured: Measured) -> Judgement:
     )
 
 
-def percentile(ordered: t.Sequence[float], share: float) -> float | None:
-    """The smallest of the `ordered` values that at least this share of them does not exceed; None of nothing."""
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
+def percentile(counted: t.Mapping[float, int], share: float) -> float | None:
+    """The smallest of the `counted` values that at least this share of them does not exceed; None of nothing."""
+    needed = max(1, math.ceil(share * sum(counted.values())))
+    for value in sorted(counted):
+        needed -= counted[value]
+        if needed <= 0:
+            return value
+    return None
 
 
 def _broken(declared: Declared, measured: Measured) -> t.Iterator[str]:
@@ -156,33 +194,67 @@ class _Gap(t.NamedTuple):
     failed: int
 
 
-def _gaps(sent: t.Sequence[Sample]) -> list[_Gap]:
-    """The gaps between good answers, from the first request to the end of the last one, with the failures sent or ended in each."""
-    begin, end = sent[0].sent, max(sample.ended for sample in sent)
-    edges = [begin, *sorted(sample.ended for sample in sent if sample.ok)]
-    failures = sorted((sample for sample in sent if not sample.ok), key=lambda sample: sample.sent)
-    gaps, position = [], 0
-    for start, stop in zip(edges, [*edges[1:], end], strict=True):
-        failed = 0
-        while position < len(failures) and (failures[position].sent < stop or stop == end):
-            position, failed = position + 1, failed + 1
-        gaps.append(_Gap(stop - start, failed))
-    return gaps
+_NO_GAP = _Gap(0.0, 0)
 
 
-def _longest_run(sent: t.Sequence[Sample]) -> int:
-    longest = run = 0
-    for sample in sent:
-        run = 0 if sample.ok else run + 1
-        longest = max(longest, run)
-    return longest
+@dataclasses.dataclass(kw_only=True)
+class _Gaps:
+    """The gaps between good answers, from the first request to the end of the last one, with the failures sent in each: the longest `outage`, which has any,
+    and the longest `silence`, which has none.
+
+    Good answers count when they end and failures when they are sent. `coming` are those that a request sent later may still come before.
+    """
+
+    outage: _Gap = _NO_GAP
+    silence: float = 0.0
+    edge: float | None = None
+    end: float = 0.0
+    failed: int = 0
+    coming: list[tuple[float, bool]] = dataclasses.field(default_factory=list)
+
+    def add(self, sample: Sample) -> None:
+        """Take in the sample that was sent after all others."""
+        self.edge = sample.sent if self.edge is None else self.edge
+        self.end = max(self.end, sample.ended)
+        while self.coming and self.coming[0][0] < sample.sent:
+            self.pass_by(*heapq.heappop(self.coming))
+        # Of two at the same moment the good answer, False, is the first: it ends its gap, and the failure belongs to the next one.
+        heapq.heappush(self.coming, (sample.ended, False) if sample.ok else (sample.sent, True))
+
+    def ended(self) -> _Gaps:
+        """These gaps, if nothing more comes."""
+        final = dataclasses.replace(self, coming=[])
+        for moment, failure in sorted(self.coming):
+            final.pass_by(moment, failure)
+        final.close(final.end)
+        return final
+
+    def pass_by(self, moment: float, failure: bool) -> None:
+        if failure:
+            self.failed += 1
+        else:
+            self.close(moment)
+
+    def close(self, moment: float) -> None:
+        assert self.edge is not None
+        gap = _Gap(moment - self.edge, self.failed)
+        if not gap.failed:
+            self.silence = max(self.silence, gap.length)
+        elif not self.outage.failed or gap.length > self.outage.length:
+            self.outage = gap
+        self.edge, self.failed = moment, 0
 
 
-def _slower(latencies: t.Sequence[float], before: t.Sequence[float]) -> float | None:
+def _slower(latencies: t.Mapping[float, int], before: t.Mapping[float, int]) -> float | None:
     was, is_now = percentile(before, 0.95), percentile(latencies, 0.95)
-    if was is None or is_now is None or was <= 0 or min(len(before), len(latencies)) < FEWEST_TO_COMPARE:
+    if was is None or is_now is None or was <= 0 or min(sum(before.values()), sum(latencies.values())) < FEWEST_TO_COMPARE:
         return None
     return is_now / was - 1
+
+
+def _to_three_digits(latency: float) -> float:
+    """So that there are a few thousand different ones at most."""
+    return float(f"{latency:.3g}")
 
 
 def _seconds(duration: float) -> str:

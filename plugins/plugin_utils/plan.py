@@ -187,23 +187,25 @@ def _install(release: Release, host: str, survey: Survey) -> HostStep:
 
 def _restart(release: Release, host: str, survey: Survey) -> HostStep:
     service = survey.get("service") or {}
-    before = {"version": service.get("version"), "running": service.get("running")}
+    units = [service, *service.get("others", ())]
+    before = _of_service(units, lambda unit: {"version": unit.get("version"), "running": unit.get("running")})
     if release.version and live_version(survey) != release.version:
-        after = {"version": release.version, "running": True}
+        after = _of_service(units, lambda unit: {"version": release.version, "running": True})
         return HostStep(host=host, needed=True, reason=f"it will be older than {release.version}", before=before, after=after)
-    if not service.get("running"):
-        return HostStep(host=host, needed=True, reason=service.get("reason") or "it is not running", before=before, after={**before, "running": True})
+    due = [unit for unit in units if unit.get("stale") or not unit.get("running")]
+    if due:
+        reason = "; ".join(unit.get("reason") or ("it is older than what is live" if unit.get("running") else "it is not running") for unit in due)
+        after = _of_service(units, lambda unit: {"version": (live_version(survey) if unit in due else None) or unit.get("version"), "running": True})
+        return HostStep(host=host, needed=True, reason=reason, before=before, after=after)
     if (survey.get("pool") or {}).get("state") == "drained":
         return HostStep(host=host, needed=True, reason="it was left out of the pool", before=before, after=before)
-    stale = bool(service.get("stale"))
-    after = {"version": live_version(survey), "running": True} if stale else before
-    return HostStep(
-        host=host,
-        needed=stale,
-        reason=service.get("reason") or ("it is older than what is live" if stale else "it runs what is live"),
-        before=before,
-        after=after,
-    )
+    return HostStep(host=host, needed=False, reason="; ".join(unit.get("reason") or "it runs what is live" for unit in units), before=before, after=before)
+
+
+def _of_service(units: t.Sequence[t.Mapping[str, t.Any]], state: t.Callable[[t.Mapping[str, t.Any]], dict[str, t.Any]]) -> dict[str, t.Any]:
+    """A state of the service, with that of each unit that goes with it under `others`."""
+    service, *others = units
+    return {**state(service), **({"others": {unit["name"]: state(unit) for unit in others}} if others else {})}
 
 
 def _flush_cache(release: Release, host: str, survey: Survey) -> HostStep:

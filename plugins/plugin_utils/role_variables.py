@@ -35,6 +35,9 @@ _TELLING = {
 }
 """The variable whose presence says that a kind of step can be done on a host at all."""
 
+_NOT_LOOKED_AT = frozenset({"state", "audience"})
+"""What is to be reached, which a survey does not ask."""
+
 
 def survey_options(scope: t.Mapping[str, t.Any], host: str, variable: Variable) -> dict[str, t.Any]:
     """The survey options for `host` in a release's scope: of every kind of step the host is for and has variables for.
@@ -56,7 +59,7 @@ def survey_options(scope: t.Mapping[str, t.Any], host: str, variable: Variable) 
         if not options["flush_cache"].get("shapes"):
             options["flush_cache"].setdefault("version", _flushed_once_for(scope))
     if "enable_feature" in options:
-        options["enable_feature"].update({key: said["enable_feature"][key] for key in ("flag", "audience") if key in said.get("enable_feature", {})})
+        options["enable_feature"].update({key: said["enable_feature"][key] for key in ("flag",) if key in said.get("enable_feature", {})})
     return _with_secrets_apart({kind: given for kind, given in options.items() if _complete(kind, given)})
 
 
@@ -90,7 +93,7 @@ def _is_for(scope: t.Mapping[str, t.Any], host: str, kind: str) -> bool:
 
 def _given(kind: str, variable: Variable) -> dict[str, t.Any]:
     prefix, options = _OPTIONS[kind]
-    found = {option: variable(f"{prefix}{option}") for option in options if option != "state"}
+    found = {option: variable(f"{prefix}{option}") for option in options if option not in _NOT_LOOKED_AT}
     return {option: value for option, value in found.items() if value is not None}
 
 

@@ -9,9 +9,12 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
+from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import told_left_drained
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import seconds
-from surefoot.events import AnsibleOutput, Event, GateAsked, HostFailed, PhaseStarted, ReleaseEnded, Soaking, StepDone
+from surefoot.events import AnsibleOutput, Event, GateAsked, HostFailed, LeftDrained, PhaseStarted, ReleaseEnded, Soaking, StepDone
+from surefoot.known_surveys import KnownSurveys
+from surefoot.planning import artifact_digests
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, TaskStarted
 from surefoot.progress import Standing
 from surefoot.watch import Watch
@@ -52,7 +55,12 @@ class Conductor:
     variables: t.Mapping[str, t.Any]
     watch: t.Callable[[], Watch]
     cancelled: threading.Event
+    known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
     surveys: dict[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
+    took: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    """How long each kind of step took on each host on which it did anything, in milliseconds."""
+    drained: dict[str, None] = dataclasses.field(default_factory=dict)
+    """Hosts that are out of their pool by our doing, in the order in which they were taken out."""
 
     def perform(self, release: Release, standing: Standing, hosts: t.Sequence[str], started: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
         """Take `release` from where it stands to its verdict. `hosts` are the hosts planned, `started` what the ledger is to know of the intention."""
@@ -64,7 +72,7 @@ class Conductor:
             outcome = yield from self._release(release, hosts, started) if standing.state != "released" else _nothing()
             if outcome.ok:
                 if standing.state != "released":
-                    self._note("released", release, {})
+                    self._note("released", release, self._done(release))
                 outcome = yield from self._soak(release, hosts, _seconds_since(standing.since) if standing.state == "released" else 0.0)
             outcome = _with_impact(outcome, watch.judge(release.impact))
         self._note("verified" if outcome.ok else "failed", release, _told(outcome))
@@ -104,6 +112,11 @@ class Conductor:
         yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
         return outcome
 
+    def left_drained(self) -> t.Iterator[LeftDrained]:
+        """Tell, at the end of all work, of hosts that it leaves out of their pool: they failed, were lost, or stood in a batch with one that did."""
+        if self.drained:
+            yield LeftDrained(hosts=tuple(self.drained), message=told_left_drained(self.drained))
+
     def _release(self, release: Release, hosts: t.Sequence[str], started: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
         if release.playbook:
             return (yield from self._play(release.playbook, release.name, (), {}))
@@ -136,7 +149,8 @@ class Conductor:
         verdicts: set[str] = set()
         play = ""
         ended: RunEnded | None = None
-        for event in self.ansible.run(playbook, {**self.variables, **variables}, cancelled=self.cancelled):
+        documents = {"survey_known": known} if (known := self.known.take()) else {}
+        for event in self.ansible.run(playbook, {**self.variables, **variables}, documents=documents, cancelled=self.cancelled):
             match event:
                 case TaskStarted():
                     if event.play != play:
@@ -148,15 +162,43 @@ class Conductor:
                             failures.append(f"{told.host}: {told.message}")
                         if isinstance(told, GateAsked):
                             verdicts.add(told.verdict)
+                        if isinstance(told, StepDone):
+                            self._note_step(told)
                         yield told
-                    if event.result.get("survey"):
-                        self.surveys[event.host] = event.result["survey"]
+                    self._note_survey(event)
                 case Output():
                     yield AnsibleOutput(text=event.text)
                 case RunEnded():
                     ended = event
         assert ended is not None
         return _judge(ended, hosts, failures, verdicts, self.cancelled.is_set())
+
+    def _done(self, release: Release) -> dict[str, t.Any]:
+        """What the ledger keeps of a release that was done: out of which artifact, and for each kind of step how long it took on its slowest host."""
+        took = {kind: max(by_host.values()) for kind, by_host in self.took.items()}
+        digests = artifact_digests(release.staged_version, self.surveys)
+        return {"took_ms": took, **({"artifacts": {release.staged_version: list(digests)}} if digests else {})}
+
+    def _note_survey(self, told: HostAnswered) -> None:
+        if survey := told.result.get("survey"):
+            self.surveys[told.host] = survey
+            # One that came with a receipt was taken at the end of a release, and not before its changes.
+            if "step" in told.result:
+                self.known.learn(told.host, survey, told.result.get("asked"))
+
+    def _note_step(self, done: StepDone) -> None:
+        kind = done.step["kind"]
+        if kind == "pool_member":
+            self._note_member(done)
+        elif kind in STEP_KINDS and done.changed:
+            by_host = self.took.setdefault(kind, {})
+            by_host[done.host] = by_host.get(done.host, 0) + done.step["duration_ms"]
+
+    def _note_member(self, moved: StepDone) -> None:
+        if moved.step["after"]["state"] == "drained":
+            self.drained[moved.host] = None
+        else:
+            self.drained.pop(moved.host, None)
 
     def _note(self, kind: str, release: Release, payload: t.Mapping[str, t.Any]) -> None:
         told = {**payload, **({"plan": self.plan} if self.plan else {})}

@@ -71,6 +71,7 @@ def consult(ledger: Ledger, request: Request, settings: Environment, now: dt.dat
     entries = [
         *ledger.entries(request.environment, kinds=DECISIONS),
         *(entry for source in settings.promote_from for entry in ledger.entries(source, request.feature, kinds=STAY)),
+        *(ledger.entries(request.environment, request.feature, kinds=STAY, limit=1) if settings.approvals else ()),
         *ledger.entries(limit=1),
     ]
     once = {entry.seq: entry for entry in entries}

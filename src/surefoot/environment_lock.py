@@ -1,24 +1,30 @@
 """One controller at a time for an environment, wherever it runs: a lock that stands on one of the environment's hosts and is kept by a heartbeat.
 
+One ansible-playbook takes it, beats as long as a file of ours is there, and gives it back when we have removed that file.
+
 The lock in `surefoot.lock` comes first: it costs nothing, and keeps this machine's own runners from asking the hosts at all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import pathlib
+import queue
 import sys
 import threading
-import time
 import types
 import typing as t
 import uuid
 
 from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
+from ansible_collections.surefoot.release.plugins.plugin_utils import heartbeat
 from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
 from surefoot.lock import LockHeld, LockLost
-from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent
+from surefoot.private_directory import private_directory
 
 ASK_AGAIN_SECONDS = 2.0
 """How long to wait before asking again for a lock that somebody holds."""
@@ -35,7 +41,7 @@ class Waiting:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Answer:
-    """What one run of the playbook brought: the lock, or the living holder, or why neither is known."""
+    """What a host said of the lock: that we have it, that it is given back (`done`), the living holder, or why nothing is known."""
 
     lock: t.Mapping[str, t.Any] | None = None
     done: bool = False
@@ -50,8 +56,8 @@ class EnvironmentLock:
     """Holds the lock of `app` in the environment that `ansible` works on, as a context manager.
 
     `hosts` are host patterns; the first host they match has the lock, and it has to be the same one for every controller. A holder that is alive is waited for
-    up to `wait` seconds, told to `waiting`. While the lock is held a thread beats every `ttl / 4` seconds. When no beat has succeeded for `ttl / 2` seconds,
-    or another holds the lock, `lost` is set and `on_lost` is called, from that thread: the work must stop, and LockLost is raised at the end of the block.
+    up to `wait` seconds, told to `waiting`. While the lock is held it is refreshed every `ttl / 4` seconds. When no beat has succeeded for `ttl / 2` seconds,
+    or another holds the lock, `lost` is set and `on_lost` is called, from a thread: the work must stop, and LockLost is raised at the end of the block.
     """
 
     def __init__(
@@ -77,11 +83,9 @@ class EnvironmentLock:
         self._waiting, self._on_lost = waiting, on_lost
         self._cancelled = cancelled or threading.Event()
         self._why_lost = ""
-        self._ending = threading.Event()
-        self._heart: threading.Thread | None = None
-        self._asking: threading.Thread | None = None
+        self._keeper: _Keeper | None = None
         known = {"lock_app": app, "lock_hosts": list(hosts), "lock_token": self.token, "lock_ttl": ttl, "lock_pid": os.getpid()}
-        self._variables = {**known, "lock_command": command or without_values(sys.argv), **({"lock_owner": owner} if owner else {})}
+        self._variables: dict[str, t.Any] = {**known, "lock_command": command or without_values(sys.argv), **({"lock_owner": owner} if owner else {})}
 
     @property
     def variables(self) -> dict[str, str]:
@@ -97,26 +101,28 @@ class EnvironmentLock:
 
         Raises LockHeld when `wait` is over or the work is cancelled, Refused where there is no host, StepFailed without an answer.
         """
-        begun = _clock()
+        begun = heartbeat.clock()
         again = "then run the same command again"
         while True:
-            asked = _clock()
+            keeper = _Keeper(self._ansible, self._variables, self._ttl, self._lose)
             try:
-                answer = self._ask("held", stop=self._cancelled)
+                answer = keeper.begin(self._cancelled)
             except BaseException:
+                keeper.stop()
                 self._give_back()
                 raise
             if answer.lock:
-                self._heart = threading.Thread(target=self._keep, args=(asked,), name="surefoot heartbeat", daemon=True)
-                self._heart.start()
+                self._keeper = keeper
                 return
+            keeper.stop()
             if not answer.holder:
                 # The answer may have been lost after the lock was taken.
                 self._give_back()
                 if answer.nobody:
-                    raise Refused("No host is there to hold the lock of the environment", todo="check hosts in surefoot.yml and the inventory")
+                    seen = f"no host matches {', '.join(self._variables['lock_hosts'])}"
+                    raise Refused("No host is there to hold the lock of the environment", seen=seen, todo="check hosts in surefoot.yml and the inventory")
                 raise StepFailed("The lock of the environment could not be taken", seen=answer.message, todo=f"see that its host answers, {again}")
-            waited = _clock() - begun
+            waited = heartbeat.clock() - begun
             if waited >= self._wait or self._cancelled.is_set():
                 raise LockHeld(f"Somebody is releasing {self._variables['lock_app']} there", seen=answer.seen, todo=f"wait for it to end, {again}")
             yield Waiting(holder=answer.seen, waited=waited, left=self._wait - waited)
@@ -124,13 +130,9 @@ class EnvironmentLock:
 
     def release(self) -> None:
         """Stop the heartbeat and give the lock back; never raises. Where that fails, `left_behind` says why."""
-        self._ending.set()
-        if self._heart is not None:
-            self._heart.join()
-            self._heart = None
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None and not keeper.end():
             self._give_back()
-        if self._asking is not None:
-            self._asking.join()
 
     def __enter__(self) -> t.Self:
         for waiting in self.acquire():
@@ -147,63 +149,107 @@ class EnvironmentLock:
         if self.lost.is_set():
             raise LockLost("The lock of the environment was lost, so the work was stopped", seen=self._why_lost, todo="survey what is there before going on")
 
-    def _keep(self, good: float) -> None:
-        """The heartbeat, until the end of the work or the loss of the lock. `good` is when the last run that held the lock was begun."""
-        self._why_lost = self._beat(good)
-        if self._why_lost:
+    def _lose(self, why: str) -> None:
+        if not self.lost.is_set():
+            self._why_lost = why
             self.lost.set()
             self._on_lost()
 
-    def _beat(self, good: float) -> str:
-        """Beat as long as it goes well; why it no longer does, or nothing at the end. The lock host counts from a later moment than `good`."""
-        due = good + self._ttl / 4
-        while not self._ending.wait(max(0.0, due - _clock())):
-            begun, limit = _clock(), good + self._ttl / 2
-            answer = self._ask_until(limit, "refreshed")
-            if self._ending.is_set():
-                break
-            if answer and answer.lock:
-                good, due = begun, begun + self._ttl / 4
-            elif answer and answer.lost:
-                return answer.seen or answer.message
-            elif _clock() >= limit:
-                return f"the host of the lock did not answer for {self._ttl / 2:g} s"
-            else:
-                due = min(_clock() + self._ttl / 60, limit)
-        return ""
-
-    def _ask_until(self, limit: float, state: str) -> _Answer | None:
-        """Ask; None when there is no answer until `limit` or until the work ends. A run that hangs is cleared away later: loss is told in time."""
-        stop = threading.Event()
-        answers: list[_Answer] = []
-        asking = self._asking = threading.Thread(target=lambda: answers.append(self._ask(state, stop=stop)), name="surefoot beat", daemon=True)
-        asking.start()
-        while asking.is_alive() and not self._ending.is_set() and _clock() < limit:
-            asking.join(min(0.1, max(0.0, limit - _clock())))
-        stop.set()
-        return answers[0] if answers else None
-
     def _give_back(self) -> None:
+        """In a run of its own, where the one that kept the lock did not come to that."""
         stop = threading.Event()
         timer = threading.Timer(self._ttl / 2, stop.set)
         timer.daemon = True
         timer.start()
-        answer = self._ask("released", stop=stop)
+        *_others, answer = _answers(self._ansible.run("lock", {**self._variables, "lock_state": "released"}, cancelled=stop))
         timer.cancel()
         self.left_behind = "" if answer.done or answer.lost else answer.message
 
-    def _ask(self, state: str, *, stop: threading.Event) -> _Answer:
-        answer = _Answer()
-        said: list[str] = []
-        for event in self._ansible.run("lock", {**self._variables, "lock_state": state}, cancelled=stop):
-            if isinstance(event, HostAnswered):
-                answer = _understood(event) or answer
-            elif isinstance(event, Output):
-                said.append(event.text)
-            elif isinstance(event, RunEnded) and not (answer.done or answer.message):
-                error = next((text.strip() for text in said if "ERROR" in text or "fatal" in text), "")
-                answer = _Answer(message=error or f"no answer, ansible-playbook ended as {event.status}", nobody=event.status == "successful")
-        return answer
+
+class _Keeper:
+    """The ansible-playbook that takes the lock, beats and gives it back. `lose` is told, from a thread of ours, why the lock was lost."""
+
+    def __init__(self, ansible: Ansible, variables: t.Mapping[str, t.Any], ttl: float, lose: t.Callable[[str], None]) -> None:
+        self._ansible, self._variables, self._ttl, self._lose = ansible, variables, ttl, lose
+        self._first: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._heart: pathlib.Path | None = None
+        self._begun = self._given_back = False
+        self._ending, self._stop = threading.Event(), threading.Event()
+        self._threads = [threading.Thread(target=work, name=f"surefoot lock, {work.__name__}", daemon=True) for work in (self._run, self._watch)]
+
+    def begin(self, cancelled: threading.Event) -> _Answer:
+        """Ask for the lock; the first answer. From there on it is kept, if that was the lock."""
+        runner, watcher = self._threads
+        runner.start()
+        while True:
+            with contextlib.suppress(queue.Empty):
+                answer = self._first.get(timeout=0.1)
+                if answer.lock:
+                    watcher.start()
+                return answer
+            if cancelled.is_set():
+                self._stop.set()
+
+    def end(self) -> bool:
+        """Have the lock given back; whether it was. A run that hangs is given half the time to live, then it is stopped."""
+        self._ending.set()
+        # Not there any more when the run has ended already.
+        if self._heart:
+            self._heart.unlink(missing_ok=True)
+        self._threads[0].join(self._ttl / 2)
+        self.stop()
+        return self._given_back
+
+    def stop(self) -> None:
+        """End the run, whatever it is doing."""
+        self._ending.set()
+        self._stop.set()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def _run(self) -> None:
+        answer = None
+        try:
+            for answer in self._said():
+                if not self._begun:
+                    self._begun = True
+                    self._first.put(answer)
+                elif not (answer.lock or self._ending.is_set()):
+                    self._lose(answer.seen or answer.message or "it was given back before the end")
+        except OSError as error:
+            self._first.put(_Answer(message=f"{error}"))
+        self._given_back = answer is not None and answer.done and not answer.lock
+        if answer and answer.lock and not self._ending.is_set():
+            self._lose("what kept it ended")
+
+    def _said(self) -> t.Iterator[_Answer]:
+        with private_directory() as directory:
+            self._heart = directory / "heart"
+            heartbeat.begin(str(self._heart))
+            yield from _answers(self._ansible.run("lock", {**self._variables, "lock_state": "kept", "lock_heart": str(self._heart)}, cancelled=self._stop))
+
+    def _watch(self) -> None:
+        """A run that hangs is told of in time, too."""
+        while not self._ending.wait(self._ttl / 60):
+            with contextlib.suppress(FileNotFoundError, TypeError):
+                if heartbeat.clock() - heartbeat.last_beat(str(self._heart)) > self._ttl / 2:
+                    self._lose(f"the host of the lock did not answer for {self._ttl / 2:g} s")
+
+
+def _answers(events: t.Iterable[RunEvent]) -> t.Iterator[_Answer]:
+    """What hosts say in a run of the playbook; at its end why, when none has said anything."""
+    said: list[str] = []
+    answered = False
+    for event in events:
+        if isinstance(event, HostAnswered) and (answer := _understood(event)):
+            answered = True
+            yield answer
+        elif isinstance(event, Output):
+            said.append(event.text)
+        elif isinstance(event, RunEnded) and not answered:
+            error = next((text.strip() for text in said if "ERROR" in text or "fatal" in text), "")
+            yield _Answer(message=error or f"no answer, ansible-playbook ended as {event.status}", nobody=event.status == "successful")
 
 
 def _understood(event: HostAnswered) -> _Answer | None:
@@ -215,8 +261,3 @@ def _understood(event: HostAnswered) -> _Answer | None:
         seen = str((result.get("error") or {}).get("seen") or "")
         return _Answer(holder=result.get("holder"), lost=bool(result.get("lost")), message=f"{event.host}: {message}", seen=seen)
     return None
-
-
-def _clock() -> float:
-    """Seconds that go on while the machine is suspended, where the system counts them."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -98,6 +98,14 @@ class HostFailed(Event):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LeftDrained(Event):
+    """The work has ended, and these hosts were taken out of their pool and not put back; `message` says what to do."""
+
+    hosts: tuple[str, ...]
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Soaking(Event):
     """A release is in place and being watched for `left` more seconds."""
 

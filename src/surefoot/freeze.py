@@ -45,7 +45,7 @@ def _zone(value: str) -> str:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         known = zoneinfo.available_timezones()
         if not known:
-            raise ValueError("This machine knows no time zones; install its tzdata, or pip install tzdata") from error
+            raise ValueError("This machine knows no time zones; pip install tzdata") from error
         near = difflib.get_close_matches(value, sorted(known), n=1, cutoff=0.5)
         raise ValueError(f"There is no such time zone; {f'did you mean {near[0]}?' if near else 'write one like Europe/Berlin'}") from error
     return value

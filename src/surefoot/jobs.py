@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime as dt
 import sys
 import threading
 import typing as t
@@ -17,13 +16,12 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.release import ST
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import Before, way_back
 from surefoot import orphans
 from surefoot.conductor import Conductor, Outcome
-from surefoot.decisions import consult
+from surefoot.differences import changes
 from surefoot.environment_lock import EnvironmentLock
 from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock
-from surefoot.ledger.store import whoami
+from surefoot.known_surveys import KnownSurveys
 from surefoot.lock import hold
 from surefoot.planning import FeaturePlan, Surveyed, before_states, concerned
-from surefoot.policy import Request
 from surefoot.progress import SETTLED, ReleaseProgress
 from surefoot.saved_plan import SavedPlan, check_saved
 from surefoot.watch import Watch
@@ -35,10 +33,11 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Applied:
-    """How `apply` or `rollback` ended: the outcome by release, in order, and whether a way back was taken, None where none was needed."""
+    """How `apply` or `rollback` ended: the outcome by release, in order, whether a way back was taken (None where none was needed), and who is left drained."""
 
     outcomes: t.Mapping[str, Outcome]
     rolled_back: bool | None = None
+    drained: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -58,6 +57,7 @@ class Job:
     cancelled: threading.Event
     lock_wait: float = 0.0
     plan: str | None = None
+    known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
 
     def apply(self, *, to: str | None, everything: bool, auto_rollback: bool, saved: SavedPlan | None) -> Work:
         """Perform the next release; up to and with `to`, `everything` that is left, or just the releases of a saved plan."""
@@ -67,12 +67,17 @@ class Job:
         with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
             lock = yield from self._lock(stack)
             yield SurveyStarted(feature=self.feature, environment=self.environment)
-            surveyed = self.project.survey(self.feature, self.environment, cancelled=self.cancelled)
+            surveyed = self.project.survey_to_plan(self.feature, self.environment, ledger, cancelled=self.cancelled)
+            self.known.learn_all(surveyed.surveys, surveyed.asked)
             if saved:
                 check_saved(saved, self.project.saved_plan(self.feature, self.environment, surveyed=surveyed, releases=saved.releases, ledger=ledger))
-            while (following := self._following(planned := self._plan(surveyed), outcomes, to, everything, saved)) is not None:
+            content = saved.content if saved else self._content()
+            while (following := self._following(planned := self._plan(surveyed, ledger), outcomes, to, everything, saved)) is not None:
                 name = following.release.name
-                stopped = self._stopped(following.release, ledger)
+                if moved := list(changes(content, self._content())):
+                    message = f"The feature file was changed since this was begun, so {name} was not"
+                    raise Refused(message, seen="\n".join(moved), todo="look at the change, then apply again")
+                stopped = self._stopped(following.release, surveyed, ledger)
                 if stopped:
                     yield ReleaseEnded(release=name, outcome=stopped.state, reasons=stopped.reasons)
                     return Applied(outcomes={**outcomes, name: stopped})
@@ -82,7 +87,8 @@ class Job:
                 outcome, rolled_back = yield from self._perform(conductor, following, planned, surveyed, auto_rollback=auto_rollback)
                 outcomes[name] = outcome
                 if not outcome.ok:
-                    return Applied(outcomes=outcomes, rolled_back=rolled_back)
+                    yield from conductor.left_drained()
+                    return Applied(outcomes=outcomes, rolled_back=rolled_back, drained=tuple(conductor.drained))
                 surveyed = dataclasses.replace(surveyed, surveys={**surveyed.surveys, **conductor.surveys})
         return Applied(outcomes=outcomes)
 
@@ -95,36 +101,41 @@ class Job:
             yield SurveyStarted(feature=self.feature, environment=self.environment)
             while True:
                 surveyed = self.project.survey(self.feature, self.environment, cancelled=self.cancelled)
-                come = self._plan(surveyed).progress
+                self.known.learn_all(surveyed.surveys, surveyed.asked)
+                if lost := ledger.older_copy():
+                    seen = "\n".join(finding.message for finding in lost)
+                    raise Refused("The ledger is an older copy, so it is not known what is to be undone", seen=seen, todo="bring the newer copy back")
+                come = self._plan(surveyed, ledger).progress
                 if come.drift:
                     raise Refused("Ledger and hosts disagree, so it is not known what is to be undone", seen="\n".join(come.drift), todo="survey what is there")
                 last = next((one for one in reversed(come.releases) if one.state != "pending"), None)
                 if last is None or last.release.name == to or (outcomes and to is None):
                     return Applied(outcomes=outcomes, rolled_back=bool(outcomes))
-                if last.state == "behind" and surveyed.limited:
-                    message = f"{last.release.name} is not on {', '.join(last.missing)}, so there is nothing to undo there"
-                    raise Refused(message, todo="roll back without --limit, or bring them up with surefoot apply --limit")
                 if not last.standing.before:
                     message = f"What was there before {last.release.name} is not in the ledger, so the way back is not known"
                     raise Refused(message, todo="go back by hand, or release forward")
-                undone = yield from self._undo(self._conductor(ledger, lock), last.release, last.standing.before, surveyed)
+                conductor = self._conductor(ledger, lock)
+                undone = yield from self._undo(conductor, last.release, last.standing.before, surveyed)
                 if undone is None:
+                    yield from conductor.left_drained()
                     reasons = way_back(last.release, last.standing.before).obstacles or ("the way back failed",)
                     state = "cancelled" if self.cancelled.is_set() else "failed"
-                    return Applied(outcomes={**outcomes, last.release.name: Outcome(state=state, reasons=reasons)}, rolled_back=False)
+                    outcomes[last.release.name] = Outcome(state=state, reasons=reasons)
+                    return Applied(outcomes=outcomes, rolled_back=False, drained=tuple(conductor.drained))
                 outcomes[last.release.name] = undone
 
     def verify(self, release: str | None) -> Work:
         """Ask the gates of a release once more; of the last one that is done if none is named."""
         self._check_name(release)
-        if release is None:
-            come = self._plan(self.project.survey(self.feature, self.environment, cancelled=self.cancelled)).progress
-            done = [one.release.name for one in come.releases if one.state == "done"]
-            if not done:
-                raise Refused(f"No release of {self.feature} is done in {self.environment}, so there is nothing to verify", todo="apply one first")
-            release = done[-1]
         with self.project.ledger() as ledger:
-            adopted = self.project.standings(self.feature, self.environment, ledger)[release].state == "adopted"
+            if release is None:
+                come = self._plan(self.project.survey(self.feature, self.environment, cancelled=self.cancelled), ledger).progress
+                done = [one.release.name for one in come.releases if one.state == "done"]
+                if not done:
+                    raise Refused(f"No release of {self.feature} is done in {self.environment}, so there is nothing to verify", todo="apply one first")
+                release = done[-1]
+            # Gates asked of some hosts say nothing of the others.
+            adopted = not self.project.limit and self.project.standings(self.feature, self.environment, ledger)[release].state == "adopted"
             outcome = yield from self._conductor(ledger, None).ask_gates(self._release(release), adopted=adopted)
         return Applied(outcomes={release: outcome})
 
@@ -152,8 +163,11 @@ class Job:
         stack.callback(lock.release)
         return lock
 
-    def _plan(self, surveyed: Surveyed) -> FeaturePlan:
-        return self.project.plan(self.feature, self.environment, surveyed=surveyed)
+    def _plan(self, surveyed: Surveyed, ledger: Ledger) -> FeaturePlan:
+        return self.project.plan_of(self.feature, self.environment, surveyed, ledger)
+
+    def _content(self) -> dict[str, t.Any]:
+        return self.project.feature(self.feature).as_mapping()
 
     def _following(
         self, planned: FeaturePlan, outcomes: t.Mapping[str, Outcome], to: str | None, everything: bool, saved: SavedPlan | None
@@ -167,12 +181,11 @@ class Job:
         reached = to is not None and any(one.release.name == to and one.state == "done" for one in planned.progress.releases)
         return None if reached or (outcomes and not (to or everything)) else following
 
-    def _stopped(self, release: Release, ledger: Ledger) -> Outcome | None:
+    def _stopped(self, release: Release, surveyed: Surveyed, ledger: Ledger) -> Outcome | None:
         """What keeps a release from beginning, besides the state of the hosts: it was cancelled, or people have a say. Raises Refused."""
         if self.cancelled.is_set():
             return Outcome(state="cancelled", reasons=("cancelled before it was begun",))
-        request = Request(environment=self.environment, feature=release.feature, release=release.name, digest=release.digest(), by=whoami(), plan=self.plan)
-        ruling = consult(ledger, request, self.project.file.environments[self.environment], dt.datetime.now(dt.UTC))
+        ruling = self.project.ruling(release, self.environment, surveyed, ledger, plan=self.plan)
         if ruling.refusals:
             raise Refused(f"Release {release.name} is refused, nothing was changed", seen="\n".join(spoken(refusal) for refusal in ruling.refusals))
         if ruling.waits_for:
@@ -226,6 +239,7 @@ class Job:
             variables={**variables, **(lock.variables if lock else {})},
             watch=lambda: Watch(self.project.file.probes),
             cancelled=self.cancelled,
+            known=self.known,
         )
 
     def _release(self, name: str) -> Release:

@@ -9,24 +9,47 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.contract import R
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import WayBack, way_back
+from surefoot.policy import Ruling
 from surefoot.progress import IN_PLACE, Progress, Standing, progress
+
+if t.TYPE_CHECKING:
+    from surefoot.ledger import Entry
 
 Survey = t.Mapping[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Surveyed:
-    """What the hosts of a feature hold: surveys by host, and the hosts of each kind of step. `limited` when only some hosts were asked, on purpose."""
+    """What the hosts of a feature hold: surveys by host, and the hosts of each kind of step. `limited` when only some hosts were asked, on purpose.
+
+    `artifacts` are the digests by version of artifacts to come, as far as the controller knows them.
+    """
 
     surveys: t.Mapping[str, Survey]
     hosts: t.Mapping[str, t.Sequence[str]]
     failures: tuple[str, ...] = ()
     limited: bool = False
+    artifacts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    asked: t.Mapping[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
+    """What each host was asked for its survey."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Took:
+    """How long a kind of step last took, in seconds on its slowest host, in which release, which was done at that time (UTC, ISO)."""
+
+    seconds: float
+    feature: str
+    release: str
+    at: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeaturePlan:
-    """How far a feature has come in an environment, and the plans of the releases still to come; only the first of these is exact."""
+    """How far a feature has come in an environment, and the plans of the releases still to come; only the first of these is exact.
+
+    `refusals` are what the hosts have against the first one, `ruling` is what people and the calendar have; `took` is how long steps last took there, by kind.
+    """
 
     feature: str
     environment: str
@@ -34,6 +57,8 @@ class FeaturePlan:
     plans: tuple[Plan, ...]
     refusals: tuple[Refusal, ...] = ()
     back: WayBack | None = None
+    ruling: Ruling = dataclasses.field(default_factory=Ruling)
+    took: t.Mapping[str, Took] = dataclasses.field(default_factory=dict)
 
     @property
     def pending(self) -> bool:
@@ -64,6 +89,28 @@ def _drifted(feature: str, environment: str, come: Progress) -> t.Iterator[Refus
     bring_up = f"; hosts that are new or were away: surefoot apply {where} --all --limit {','.join(behind)}" if behind else ""
     todo = f"surefoot survey {where}{bring_up}; to accept what is there: surefoot adopt {where} --release RELEASE --because REASON"
     yield from (Refusal(message=drift, todo=todo) for drift in come.drift)
+
+
+def artifact_digests(version: str | None, surveys: t.Mapping[str, Survey]) -> tuple[str, ...]:
+    """The digests under which hosts hold the artifact of a version: one, unless something else was built under the same version."""
+    held = (one for survey in surveys.values() for one in (survey.get("artifacts") or {}).get("staged", ()))
+    return tuple(sorted({one["sha256"] for one in held if one["version"] == version and one.get("sha256")}))
+
+
+def planned_artifacts(release: Release, found: Surveyed) -> dict[str, frozenset[str]]:
+    """The digests by version of what a release would bring, wherever they are known: on the controller, or on hosts that have it already."""
+    version = release.staged_version
+    known = frozenset(filter(None, [*artifact_digests(version, found.surveys), found.artifacts.get(version or "")]))
+    return {version: known} if version and known else {}
+
+
+def last_took(entries: t.Iterable[Entry]) -> dict[str, Took]:
+    """How long each kind of step last took, by the `released` entries of an environment, oldest first."""
+    return {
+        kind: Took(seconds=milliseconds / 1000, feature=str(entry.feature), release=str(entry.release), at=entry.at)
+        for entry in entries
+        for kind, milliseconds in entry.payload.get("took_ms", {}).items()
+    }
 
 
 def concerned(release: Release, hosts: t.Mapping[str, t.Sequence[str]]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import os
 import pathlib
 import queue
@@ -17,6 +18,7 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.verdict import RunVerdict, judge_run
 from surefoot.private_directory import private_directory
+from surefoot.ssh import give_up
 
 CANCEL_POLL_SECONDS = 0.2
 """How often a running playbook looks whether it was cancelled."""
@@ -75,10 +77,22 @@ class Ansible:
     limit: str | None = None
     environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    def run(self, playbook: str, variables: t.Mapping[str, t.Any], *, cancelled: threading.Event | None = None, check: bool = False) -> t.Iterator[RunEvent]:
-        """Run a playbook of the collection (`release`, `survey`, …) or the file at a path; yields events, RunEnded last."""
+    def run(
+        self,
+        playbook: str,
+        variables: t.Mapping[str, t.Any],
+        *,
+        documents: t.Mapping[str, t.Any] | None = None,
+        cancelled: threading.Event | None = None,
+        check: bool = False,
+    ) -> t.Iterator[RunEvent]:
+        """Run a playbook of the collection (`release`, `survey`, …) or the file at a path; yields events, RunEnded last.
+
+        Of `documents` the variables are paths of JSON files: as values, what hosts said would be taken for templates.
+        """
         with private_directory() as private:
-            yield from self._run(playbook, dict(variables), private, cancelled, check)
+            paths = {name: _written(private / f"{name}.json", content) for name, content in (documents or {}).items()}
+            yield from self._run(playbook, {**variables, **paths}, private, cancelled, check)
 
     def _run(self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, cancelled: threading.Event | None, check: bool) -> t.Iterator[RunEvent]:
         events: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
@@ -137,6 +151,7 @@ class Ansible:
             "ANSIBLE_RETRY_FILES_ENABLED": "0",
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_INVENTORY_UNPARSED_FAILED": "1",
+            **give_up(self.root, os.environ),
             **self.environment,
         }
 
@@ -152,6 +167,11 @@ def playbook_path(playbook: str, root: pathlib.Path) -> pathlib.Path:
     """The file of one of our playbooks, or of a team's own beside surefoot.yml."""
     ours = collection_parent() / "ansible_collections/surefoot/release/playbooks" / f"{playbook}.yml"
     return ours if ours.is_file() else root / playbook
+
+
+def _written(path: pathlib.Path, content: t.Any) -> str:
+    path.write_text(json.dumps(content, default=str), encoding="utf-8")
+    return str(path)
 
 
 def _quoted(arguments: t.Sequence[str]) -> list[str]:

@@ -11,10 +11,13 @@ import typing as t
 import httpx
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
-from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Measured, Sample, measure
+from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Measured, Sample, Tally
 
 if t.TYPE_CHECKING:
     from surefoot.models import HttpProbe
+
+MOST_KEPT = 10_000
+"""How many samples are kept one by one; a soak may last for days."""
 
 Pause = t.Callable[[float], t.Awaitable[bool]]
 """Waits that many seconds at most; True as soon as it is time to stop."""
@@ -29,7 +32,11 @@ class Probe:
     def __init__(self, name: str, http: HttpProbe) -> None:
         self.name = name
         self._http = http
+        self._since: float | None = None
         self._samples: list[Sample] = []
+        self._before: list[Sample] = []
+        self._tally = self._new_tally()
+        self._under_way: dict[object, float] = {}
         self._thread: threading.Thread | None = None
         self._halt: t.Callable[[bool], None] = lambda _finish: None
         self._crash: BaseException | None = None
@@ -59,14 +66,27 @@ class Probe:
             raise self._crash
 
     def samples(self) -> tuple[Sample, ...]:
-        """What was asked so far and came to an end, in the order of ending."""
+        """What was asked lately and came to an end, in the order of ending; all of it until `begin` was called."""
         return tuple(self._samples)
 
-    def measured(self, since: float) -> Measured:
-        """What was felt by requests sent from the moment `since` on, seconds since the epoch; earlier ones are what their speed is compared with."""
-        samples = self.samples()
-        before, during = [sample for sample in samples if sample.sent < since], [sample for sample in samples if sample.sent >= since]
-        return measure(during, interval=1 / self._http.rate, timeout=self._http.timeout, before=before)
+    def begin(self, since: float) -> None:
+        """From now on only what was felt by requests sent from the moment `since` on counts; earlier ones are what their speed is compared with."""
+        self._before = [sample for sample in self.samples() if sample.sent < since]
+        self._since = since
+
+    def measured(self) -> Measured:
+        """What was felt since the moment the probe was told to `begin`, or else since it was started. For a probe that was stopped."""
+        self._fold(math.inf)
+        return self._tally.measured(self._before)
+
+    def _new_tally(self) -> Tally:
+        return Tally(interval=1 / self._http.rate, timeout=self._http.timeout)
+
+    def _fold(self, known: float) -> None:
+        """Keep no sample that was sent before `known`, the moment before which every request has come to its end."""
+        since = self._since or 0.0
+        self._tally.fold(sample for sample in self._samples if since <= sample.sent < known)
+        self._samples = [sample for sample in self._samples if sample.sent >= known]
 
     def _live(self, begun: threading.Event) -> None:
         try:
@@ -94,8 +114,18 @@ class Probe:
 
         async with new_client() as client:
 
+            def clock() -> float:
+                return time.monotonic() + offset
+
             async def one() -> None:
-                self._samples.append(await ask(client, self._http, lambda: time.monotonic() + offset))
+                request = object()
+                self._under_way[request] = clock()
+                try:
+                    self._samples.append(await ask(client, self._http, clock))
+                finally:
+                    del self._under_way[request]
+                if self._since is not None and len(self._samples) >= MOST_KEPT:
+                    self._fold(next(iter(self._under_way.values()), math.inf))
 
             self._halt = halt
             begun.set()

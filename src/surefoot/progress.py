@@ -18,7 +18,10 @@ IN_PLACE = frozenset({"verified", "adopted"})
 SETTLED = frozenset({"verified", "rolled_back"})
 UNDER_WAY = frozenset({"started", "released", "rolling_back", "rollback_failed"})
 
-_ABOUT_RELEASES = SETTLED | UNDER_WAY | {"failed", "adopted", "catching_up", "caught_up", "catch_up_failed"}
+STATES = SETTLED | UNDER_WAY | {"failed", "adopted"}
+"""The kinds of ledger entry that are also the state a release is in from then on."""
+
+_ABOUT_RELEASES = STATES | {"catching_up", "caught_up", "catch_up_failed"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ def standings(entries: t.Iterable[Entry]) -> dict[str, Standing]:
         change: dict[str, t.Any] = {"runs": last.runs | {entry.run} if entry.run else last.runs}
         if entry.kind == "started" and (last.state == "none" or last.state in SETTLED):
             change["before"] = entry.payload.get("before", {})
-        if entry.kind in {"failed", "adopted", *SETTLED, *UNDER_WAY}:
+        if entry.kind in STATES:
             bare = entry.kind == "adopted" or (entry.kind == "verified" and last.without_receipts)
             change |= {"state": entry.kind, "since": entry.at, "run": entry.run or "", "details": entry.payload, "without_receipts": bare}
         if entry.kind == "adopted":

@@ -1,4 +1,4 @@
-"""The project: surefoot.yml with its features, and everything that can be done with them. This is the API that the CLI uses too."""
+"""The project: an application, and everything that can be done with it. This is the API that the CLI uses too."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import collections.abc
 import contextlib
 import dataclasses
 import datetime as dt
-import pathlib
 import threading
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, SurefootError
-from ansible_collections.surefoot.release.plugins.plugin_utils.lint import Finding, lint
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, SurefootError
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
+from surefoot.application import Application
+from surefoot.decisions import consult
 from surefoot.events import Event
 from surefoot.jobs import Applied, Job, Work
-from surefoot.ledger import Entry, Ledger
-from surefoot.loading import load_feature, load_project
-from surefoot.models import Environment, FeatureFile, ProjectFile
-from surefoot.planning import FeaturePlan, Survey, Surveyed, plan_feature
+from surefoot.ledger import Ledger
+from surefoot.ledger.store import whoami
+from surefoot.planning import FeaturePlan, Survey, Surveyed, last_took, plan_feature, planned_artifacts
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded
-from surefoot.progress import Standing, standings
+from surefoot.policy import Request, Ruling
+from surefoot.progress import IN_PLACE, Standing, standings
 from surefoot.saved_plan import MOST_COMPARED, SavedPlan, Source, make_saved_plan, recent
 
 
@@ -54,89 +56,36 @@ class Applying(collections.abc.Iterator[Event]):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Project:
-    """An application: its project file, the directory it is in, and what ansible is to be told besides.
+class Project(Application):
+    """An application with its hosts, and what ansible is to be told besides.
 
     `limit` is a host pattern: only those of the hosts that match it, as with ansible-playbook. `lock_wait` is how many seconds to wait for another controller.
     """
 
-    file: ProjectFile
-    root: pathlib.Path
-    path: pathlib.Path
     limit: str | None = None
     lock_wait: float = 0.0
     ansible_arguments: tuple[str, ...] = ()
     ansible_environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    @classmethod
-    def load(cls, path: str | pathlib.Path = "surefoot.yml", **options: t.Any) -> t.Self:
-        """The project whose file is at `path`. Raises InvalidInput."""
-        path = pathlib.Path(path).absolute()
-        return cls(file=load_project(path), root=path.parent, path=path, **options)
+    def survey(self, feature: str, environment: str | None = None, *, cancelled: threading.Event | None = None, artifacts: t.Collection[str] = ()) -> Surveyed:
+        """Read what every host of the feature holds, and of these versions of the application the digests of their `artifacts`, where the controller knows.
 
-    def features(self) -> tuple[str, ...]:
-        """The names of the features beside the project file."""
-        return tuple(sorted(found.stem for found in (self.root / "features").glob("*.yml")))
-
-    def feature(self, name: str) -> FeatureFile:
-        """A feature, by name or by path. Raises InvalidInput."""
-        return load_feature(self.feature_path(name), project=self.file)
-
-    def feature_path(self, name: str) -> pathlib.Path:
-        """The file of a feature given by name or by path. Raises InvalidInput when there is none."""
-        for path in (self.root / "features" / f"{name}.yml", self.root / name, pathlib.Path(name).absolute()):
-            if path.is_file():
-                return path
-        raise InvalidInput(f"There is no feature {name}", seen=f"features here: {', '.join(self.features()) or 'none'}", todo="write it as features/NAME.yml")
-
-    def environment(self, name: str | None) -> tuple[str, Environment]:
-        """An environment by name; without a name the only one there is. Raises InvalidInput."""
-        known = self.file.environments
-        if name is None and len(known) == 1:
-            name = next(iter(known))
-        if name is None or name not in known:
-            raise InvalidInput(
-                "Which environment?" if name is None else f"There is no environment {name}", seen=", ".join(known), todo="name one with --environment"
-            )
-        return name, known[name]
-
-    def ledger(self) -> Ledger:
-        """The project's ledger, opened."""
-        return Ledger(self.file.ledger, root=self.root)
-
-    def history(self, environment: str | None = None, feature: str | None = None, limit: int | None = None) -> list[Entry]:
-        """What happened, oldest first."""
-        with self.ledger() as ledger:
-            return ledger.entries(environment=environment, feature=feature, limit=limit)
-
-    def check_ledger(self) -> list[str]:
-        """What is wrong with the ledger's chain, a sentence each; empty when nothing is."""
-        with self.ledger() as ledger:
-            return [str(finding) for finding in ledger.check()]
-
-    def status(self, environment: str | None = None) -> list[dict[str, t.Any]]:
-        """Where each release of each feature stands in each environment by the ledger, without asking a host."""
-        names = [self.environment(environment)[0]] if environment else list(self.file.environments)
-        with self.ledger() as ledger:
-            return [
-                _status(self.feature(name), {place: standings(ledger.entries(environment=place, feature=name)) for place in names}) for name in self.features()
-            ]
-
-    def lint(self, feature: str) -> tuple[Finding, ...]:
-        """What is wrong with a feature besides its form, without asking a host."""
-        return lint(self.feature(feature).parsed())
-
-    def survey(self, feature: str, environment: str | None = None, *, cancelled: threading.Event | None = None) -> Surveyed:
-        """Read what every host of the feature holds. Raises Refused when that cannot be done for any host at all."""
+        Raises Refused when no host at all can be surveyed.
+        """
         self.feature(feature)
         surveys: dict[str, Survey] = {}
         hosts: dict[str, t.Sequence[str]] = {}
+        asked: dict[str, t.Mapping[str, t.Any]] = {}
+        known: dict[str, str] = {}
         failures: list[str] = []
         messages: list[str] = []
-        for event in self.ansible(environment).run("survey", self.variables(feature), cancelled=cancelled):
+        variables = {**self.variables(feature), **({"survey_artifacts": list(artifacts)} if artifacts else {})}
+        for event in self.ansible(environment).run("survey", variables, cancelled=cancelled):
             if isinstance(event, HostAnswered) and event.result.get("survey"):
                 surveys[event.host] = event.result["survey"]
                 hosts = dict(event.result.get("hosts") or hosts)
+                asked[event.host] = event.result.get("asked") or {}
+                known |= event.result.get("artifacts") or {}
             elif isinstance(event, HostAnswered) and event.state in {"failed", "unreachable"}:
                 failures.append(f"{event.host}: {str(event.result.get('msg')).strip()}")
             elif isinstance(event, RunEnded) and cancelled is not None and cancelled.is_set():
@@ -148,21 +97,48 @@ class Project:
                 messages.append(event.text)
         if self.limit:
             hosts = {kind: [host for host in group if host in surveys] for kind, group in hosts.items()}
-        return Surveyed(surveys=surveys, hosts=hosts, failures=tuple(failures), limited=bool(self.limit))
+        return Surveyed(surveys=surveys, hosts=hosts, failures=tuple(failures), limited=bool(self.limit), artifacts=known, asked=asked)
+
+    def survey_to_plan(self, feature: str, environment: str, ledger: Ledger, *, cancelled: threading.Event | None = None) -> Surveyed:
+        """A survey with the digests of the artifacts of the releases that are not in place by the ledger."""
+        releases = self.feature(feature).parsed()
+        known = _standings(releases, environment, ledger)
+        versions = [one.staged_version for one in releases if known[one.name].state not in IN_PLACE]
+        return self.survey(feature, environment, cancelled=cancelled, artifacts=list(dict.fromkeys(filter(None, versions))))
 
     def plan(self, feature: str, environment: str | None = None, *, surveyed: Surveyed | None = None) -> FeaturePlan:
-        """What would be done next, on which hosts and why. Changes nothing."""
+        """What would be done next, on which hosts and why, what stands in its way, and how long it took the last time. Changes nothing."""
         name, _environment = self.environment(environment)
-        releases = self.feature(feature).parsed()
-        found = surveyed or self.survey(feature, name)
         with self.ledger() as ledger:
-            known = self.standings(feature, name, ledger)
-        return plan_feature(self.feature(feature).feature, name, releases, found, known)
+            found = surveyed or self.survey_to_plan(feature, name, ledger)
+            planned = self.plan_of(feature, name, found, ledger)
+            if not planned.plans:
+                return planned
+            ruling = self.ruling(planned.plans[0].release, name, found, ledger)
+            return dataclasses.replace(planned, ruling=ruling, took=last_took(ledger.entries(name, kinds={"released"}, limit=MOST_COMPARED)))
+
+    def plan_of(self, feature: str, environment: str, found: Surveyed, ledger: Ledger) -> FeaturePlan:
+        """The plan by what was surveyed and by the ledger, without what people and the calendar have to say."""
+        releases = self.feature(feature).parsed()
+        planned = plan_feature(releases[0].feature, environment, releases, found, _standings(releases, environment, ledger))
+        return dataclasses.replace(planned, refusals=(*older_copy(ledger), *planned.refusals))
+
+    def ruling(self, release: Release, environment: str, found: Surveyed, ledger: Ledger, *, plan: str | None = None) -> Ruling:
+        """Whether people and the calendar let a release go to an environment now, as part of the saved plan with the digest `plan`."""
+        request = Request(
+            environment=environment,
+            feature=release.feature,
+            release=release.name,
+            digest=release.digest(),
+            by=whoami(),
+            plan=plan,
+            artifacts=planned_artifacts(release, found),
+        )
+        return consult(ledger, request, self.file.environments[environment], dt.datetime.now(dt.UTC))
 
     def standings(self, feature: str, environment: str, ledger: Ledger) -> t.Mapping[str, Standing]:
         """The ledger's last word on each release of a feature in an environment."""
-        known = standings(ledger.entries(environment=environment, feature=self.feature(feature).feature))
-        return {release.name: known.get(release.name, Standing()) for release in self.feature(feature).parsed()}
+        return _standings(self.feature(feature).parsed(), environment, ledger)
 
     def saved_plan(
         self,
@@ -176,8 +152,10 @@ class Project:
     ) -> SavedPlan:
         """A plan to keep, to have approved and to apply as it is: of the next release, of all with `everything`, or of those named. Raises Refused."""
         name, _environment = self.environment(environment)
-        found = surveyed or self.survey(feature, name)
-        planned = self.plan(feature, name, surveyed=found)
+        with contextlib.nullcontext(ledger) if ledger else self.ledger() as opened:
+            found = surveyed or self.survey_to_plan(feature, name, opened)
+            planned = self.plan_of(feature, name, found, opened)
+            known = recent(opened, name, MOST_COMPARED) if releases else recent(opened, name)
         wanted = [one for one in planned.plans if one.release.name in releases] if releases else list(planned.plans)[: None if everything else 1]
         if planned.refusals and not releases:
             raise Refused(
@@ -185,10 +163,8 @@ class Project:
             )
         if not wanted and not releases:
             raise Refused(f"Nothing is left to do of {feature} in {name}, so there is nothing to save")
-        with contextlib.nullcontext(ledger) if ledger else self.ledger() as opened:
-            known = recent(opened, name, MOST_COMPARED) if releases else recent(opened, name)
         source = Source(root=self.root, project=self.file, feature=self.feature(feature))
-        return make_saved_plan(source, name, wanted, surveys=found.surveys, hosts=found.hosts, ledger=known, now=dt.datetime.now(dt.UTC))
+        return make_saved_plan(source, name, wanted, found=found, ledger=known, now=dt.datetime.now(dt.UTC))
 
     def apply(
         self,
@@ -208,8 +184,15 @@ class Project:
         return Applying(job.apply(to=to, everything=everything, auto_rollback=auto_rollback, saved=saved), job.cancelled)
 
     def rollback(self, feature: str, environment: str | None = None, *, to: str | None = None) -> Applying:
-        """Undo the last release that is in place; with `to`, everything after that release."""
+        """Undo the last release that is in place; with `to`, everything after that release. Raises Refused for a project with a limit."""
         job = self._job(feature, environment)
+        if self.limit:
+            bring_up = f"surefoot apply {feature} -E {job.environment} --all --limit {self.limit}"
+            raise Refused(
+                "A release is rolled back on all hosts or on none: it would still be in place on the others, and be called rolled back",
+                seen=f"--limit {self.limit}",
+                todo=f"roll back without --limit; to bring hosts up: {bring_up}",
+            )
         return Applying(job.roll_back(to=to), job.cancelled)
 
     def verify(self, feature: str, environment: str | None = None, *, release: str | None = None) -> Applying:
@@ -227,23 +210,20 @@ class Project:
         inventory, arguments = (known.inventory,), self.ansible_arguments
         return Ansible(root=self.root, inventory=inventory, arguments=arguments, limit=self.limit, environment=self.ansible_environment)
 
-    @property
-    def state_directory(self) -> pathlib.Path:
-        """Where this machine keeps what is its own: locks, and by default the ledger."""
-        return self.root / ".surefoot"
-
     def _job(self, feature: str, environment: str | None) -> Job:
         name, _environment = self.environment(environment)
         return Job(project=self, feature=feature, environment=name, cancelled=threading.Event(), lock_wait=self.lock_wait)
 
 
-def _status(feature: FeatureFile, known: t.Mapping[str, t.Mapping[str, Standing]]) -> dict[str, t.Any]:
-    def standing(place: str, release: str) -> dict[str, str]:
-        found = known[place].get(release, Standing())
-        return {"state": found.state, "since": found.since}
+def older_copy(ledger: Ledger) -> tuple[Refusal, ...]:
+    """A refusal where the ledger has lost entries that this machine wrote."""
+    todo = "bring the newer copy back; if it is lost, look at what the hosts hold with surefoot survey, then remove that file"
+    return tuple(Refusal(message=finding.message, todo=todo) for finding in ledger.older_copy())
 
-    releases = [{"release": one.release, "environments": {place: standing(place, one.release) for place in known}} for one in feature.releases]
-    return {"feature": feature.feature, "releases": releases}
+
+def _standings(releases: t.Sequence[Release], environment: str, ledger: Ledger) -> dict[str, Standing]:
+    known = standings(ledger.entries(environment=environment, feature=releases[0].feature))
+    return {release.name: known.get(release.name, Standing()) for release in releases}
 
 
 def _last_error(messages: t.Sequence[str]) -> str | None:

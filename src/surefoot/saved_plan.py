@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
 
     from surefoot.ledger import Entry, Ledger
     from surefoot.models import FeatureFile, ProjectFile
+    from surefoot.planning import Surveyed
 
 KEPT_ENTRIES = 20
 """How many of the newest ledger entries a plan remembers."""
@@ -37,7 +38,8 @@ MOST_DIFFERENCES = 30
 
 # An approval is about a plan and moves nothing; it must not make the plan stale that it is given for.
 _MOVES_NOTHING = frozenset({"approved"})
-_GOES_ON = frozenset({"started", "released", "verified"})
+_DONE = frozenset({"verified", "caught_up"})
+_GOES_ON = frozenset({"started", "released", "catching_up"}) | _DONE
 
 
 class Remembered(BaseModel):
@@ -61,7 +63,7 @@ class SavedPlan(BaseModel):
 
     `content` is the feature file as written, `surroundings` the digests of what else decides what is done (parts of surefoot.yml, hooks, playbooks),
     `ledger` the newest entries of the environment, oldest first, approvals left out, `surveys` and `hosts` what the hosts held, and `plans` Plan.as_mapping()
-    of the releases to perform, in order.
+    of the releases to perform, in order. `artifacts` are the digests by version of what they bring, as far as the controller knew them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -76,6 +78,7 @@ class SavedPlan(BaseModel):
     ledger: list[Remembered]
     surveys: dict[str, dict[str, t.Any]]
     hosts: dict[str, list[str]]
+    artifacts: dict[str, str]
     plans: list[dict[str, t.Any]]
 
     @property
@@ -108,8 +111,7 @@ def make_saved_plan(
     environment: str,
     plans: t.Sequence[Plan],
     *,
-    surveys: t.Mapping[str, t.Mapping[str, t.Any]],
-    hosts: t.Mapping[str, t.Sequence[str]],
+    found: Surveyed,
     ledger: t.Sequence[Remembered],
     now: dt.datetime,
 ) -> SavedPlan:
@@ -123,8 +125,9 @@ def make_saved_plan(
         content=source.feature.as_mapping(),
         surroundings=surroundings(source),
         ledger=list(ledger),
-        surveys=_plain(surveys),
-        hosts=_plain(hosts),
+        surveys=_plain(found.surveys),
+        hosts=_plain(found.hosts),
+        artifacts={version: found.artifacts[version] for plan in plans if (version := plan.release.staged_version) and version in found.artifacts},
         plans=_plain([plan.as_mapping() for plan in plans]),
     )
 
@@ -165,12 +168,7 @@ def differences(saved: SavedPlan, now: SavedPlan) -> list[str]:
     """What moved since `saved`, a line each, where `now` is the same plan made now; empty when it may be applied. Texts of hosts and files are escaped."""
     if (saved.environment, saved.feature) != (now.environment, now.feature):
         return [f"the plan is for {saved.feature} in {saved.environment}, not for {now.feature} in {now.environment}"]
-    found = [
-        *(f"feature file: {change}" for change in changes(saved.content, now.content)),
-        *(f"{printable(part)} changed" for part in sorted({*saved.surroundings, *now.surroundings}) if _part(saved, part) != _part(now, part)),
-        *_ledger_moves(saved, now),
-        *_reality(saved, now),
-    ]
+    found = [*_intention(saved, now), *_artifacts(saved.artifacts, now), *_ledger_moves(saved, now), *_hosts(saved, now), *_reality(saved, now)]
     if not found:
         found = [f"the plan comes out differently: {change}" for change in changes(_by_release(saved), _by_release(now))]
         if found and saved.surefoot != now.surefoot:
@@ -181,7 +179,9 @@ def differences(saved: SavedPlan, now: SavedPlan) -> list[str]:
 def check_saved(saved: SavedPlan, now: SavedPlan) -> None:
     """Raise Refused, with the differences, when a saved plan may not be applied by what the same plan would be `now`."""
     if goes_on(saved, now.ledger):
-        moved = [*changes(saved.content, now.content), *(part for part in {*saved.surroundings, *now.surroundings} if _part(saved, part) != _part(now, part))]
+        # The artifact of what has been done since is no longer asked for.
+        still = {version: digest for version, digest in saved.artifacts.items() if version in now.artifacts}
+        moved = [*_intention(saved, now), *_artifacts(still, now), *_hosts(saved, now)]
     else:
         moved = differences(saved, now)
     if moved:
@@ -191,13 +191,23 @@ def check_saved(saved: SavedPlan, now: SavedPlan) -> None:
 def goes_on(saved: SavedPlan, ledger: t.Sequence[Remembered]) -> bool:
     """Whether this very plan was begun and interrupted: all that came since are its own entries, none of them a failure, and not all of it is verified.
 
-    Going on with it is not applying it twice. Reality has moved by its own doing then, so feature file, surroundings and contract are what is left to check.
+    Going on with it is not applying it twice. What hosts hold has moved by its own doing then, so feature file, surroundings, hosts and contract are left to
+    check.
     """
     since = _since(saved, ledger)
     if not since or _not_the_same_ledger(saved, ledger):
         return False
-    verified = {entry.release for entry in since if entry.kind == "verified"}
-    return all(entry.plan == saved.digest and entry.kind in _GOES_ON for entry in since) and not verified >= set(saved.releases)
+    done = {entry.release for entry in since if entry.kind in _DONE}
+    return all(entry.plan == saved.digest and entry.kind in _GOES_ON for entry in since) and not done >= set(saved.releases)
+
+
+def _intention(saved: SavedPlan, now: SavedPlan) -> t.Iterator[str]:
+    yield from (f"feature file: {change}" for change in changes(saved.content, now.content))
+    yield from (f"{printable(part)} changed" for part in sorted({*saved.surroundings, *now.surroundings}) if _part(saved, part) != _part(now, part))
+
+
+def _artifacts(saved: t.Mapping[str, str], now: SavedPlan) -> t.Iterator[str]:
+    yield from changes(saved, now.artifacts, where=("sha256 of artifact",))
 
 
 def _ledger_moves(saved: SavedPlan, now: SavedPlan) -> t.Iterator[str]:
@@ -230,10 +240,13 @@ def _not_the_same_ledger(saved: SavedPlan, ledger: t.Sequence[Remembered]) -> st
     return None
 
 
-def _reality(saved: SavedPlan, now: SavedPlan) -> t.Iterator[str]:
+def _hosts(saved: SavedPlan, now: SavedPlan) -> t.Iterator[str]:
     for kind in sorted({*saved.hosts, *now.hosts}):
         if saved.hosts.get(kind, []) != now.hosts.get(kind, []):
             yield from changes(saved.hosts.get(kind, []), now.hosts.get(kind, []), where=(f"hosts of {kind}",))
+
+
+def _reality(saved: SavedPlan, now: SavedPlan) -> t.Iterator[str]:
     for host in sorted({*saved.surveys, *now.surveys}):
         if host not in now.surveys:
             yield f"{printable(host)}: answered the survey then, and does not now"

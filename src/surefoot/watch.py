@@ -24,7 +24,6 @@ class Watch:
     def __init__(self, specs: t.Sequence[ProbeSpec]) -> None:
         self._specs = specs
         self._probes: list[Probe] = []
-        self._since = time.time()
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> t.Self:
@@ -43,7 +42,8 @@ class Watch:
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline and not cancelled.wait(0.02) and any(len(probe.samples()) < wanted for probe in self._probes):
             pass
-        self._since = time.time()
+        for probe in self._probes:
+            probe.begin(time.time())
 
     def judge(self, impact: Impact) -> tuple[dict[str, t.Any], ...]:
         """Stop, and say of each probe whether what it measured is what the release had declared: `{probe, verdict, reasons, requests, failed, …}`."""
@@ -53,7 +53,7 @@ class Watch:
         return tuple(self._judge(probe, declared) for probe in self._probes)
 
     def _judge(self, probe: Probe, declared: Declared) -> dict[str, t.Any]:
-        measured = probe.measured(self._since)
+        measured = probe.measured()
         judgement = judge(declared, measured)
         told = {key: getattr(measured, key) for key in ("requests", "failed", "error_rate", "downtime", "p50", "p95", "slower")}
         return {"probe": probe.name, "verdict": judgement.verdict, "reasons": list(judgement.reasons), **told}

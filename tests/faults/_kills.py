@@ -1,4 +1,4 @@
-"""The kill harness: a road that is broken off at chosen moments, with everything that was at work killed, and then gone on with by the same command."""
+"""The kill harness: a road that is broken off at chosen moments, with all or some of what was at work killed, and then gone on with by the same command."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pathlib
 import random
 import signal
 import subprocess
+import tempfile
 import time
 import typing as t
 import uuid
@@ -31,6 +32,8 @@ ROAD: t.Sequence[t.Mapping[str, t.Any]] = (
     {"release": "everyone", "enable_feature": {"flag": "reviews", "audience": {"everyone": True}, "ramp": ["50%", "100%"], "each": "200ms"}},
 )
 COMMAND = ("apply", "--all", "--yes", "--json")
+RELEASE = "/playbooks/release.yml"
+INTERRUPTED_WITHIN = 15.0
 
 Key = tuple[str, ...]
 """What tells one event of a road from another, whichever attempt it comes in."""
@@ -38,23 +41,28 @@ Key = tuple[str, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """A moment of a road: `delay` seconds after the event with this key."""
+    """A moment of a road: `delay` seconds after the event with this key. `way` is the name of one of WAYS, in which it is broken off."""
 
     key: Key
     delay: float = 0.0
+    way: str = "everything"
 
     def __str__(self) -> str:
-        return f"{self.delay * 1000:.0f} ms after {' '.join(self.key)}"
+        return f"{self.way} {self.delay * 1000:.0f} ms after {' '.join(self.key)}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-    """One run of the command. `code` is None where it was killed; `killed` are the processes that were at work then, and what they were."""
+    """One run of the command. `code` is None where it was killed; `killed` are the processes that were at work when it was broken off, and what they were.
+
+    `took` are the seconds from then to its end.
+    """
 
     code: int | None
     events: t.Sequence[tuple[float, t.Mapping[str, t.Any]]]
     killed: t.Mapping[int, str]
     said: str
+    took: float = 0.0
 
     def __str__(self) -> str:
         last = json.dumps(self.events[-1][1])[-2000:] if self.events else "none"
@@ -71,6 +79,14 @@ class Reference:
     def boundaries(self) -> list[Moment]:
         """Right after each thing the road told of."""
         return [Moment(key) for _when, key in self.moments]
+
+    def steps(self, chance: random.Random) -> list[Moment]:
+        """Right after each step and each gate, on whichever of its hosts, and after each release and each wait."""
+        alike: dict[Key, list[Key]] = {}
+        for _when, key in self.moments:
+            if key[0] in {"StepDone", "GateAsked", "ReleaseStarted", "Soaking", "ReleaseEnded"}:
+                alike.setdefault(tuple(part for part in key if part not in _road.HOSTS), []).append(key)
+        return [Moment(chance.choice(keys)) for keys in alike.values()]
 
     def anywhere(self, chance: random.Random) -> Moment:
         """A moment between the first event and the last, each as likely as any other."""
@@ -102,23 +118,21 @@ def key_of(event: t.Mapping[str, t.Any]) -> Key:
         event.get("title"),
         event.get("name"),
         event.get("outcome"),
+        (step.get("after") or {}).get("state"),
     )
     return tuple(str(part) for part in (*parts, share) if part)
 
 
-Kill = t.Callable[[int, str], t.Mapping[int, str]]
-"""Kills something of the run with this process id and this marker, and returns what."""
-
-
-def attempt(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, *, kill: Kill | None = None) -> Attempt:
-    """Run the command, and `delay` seconds after the first event that is one of `after` kill everything it has at work, or what `kill` kills."""
+def attempt(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, way: str = "everything") -> Attempt:
+    """Run the command, and break it off in this way `delay` seconds after the first event that is one of `after`."""
     marker = f"ROAD_MARK={uuid.uuid4().hex}"
     environment = shop.environment(**dict([marker.split("=")]))
     killed: t.Mapping[int, str] = {}
     events: list[tuple[float, t.Mapping[str, t.Any]]] = []
-    begun = time.monotonic()
+    begun = broken = time.monotonic()
+    done = False
     with (
-        (shop.root / "said").open("w+") as said,
+        tempfile.TemporaryFile("w+", dir=shop.root) as said,
         subprocess.Popen(
             [str(BIN / "surefoot"), *COMMAND],
             cwd=shop.project,
@@ -131,7 +145,6 @@ def attempt(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, 
         ) as process,
     ):
         assert process.stdout is not None
-        done = False
         for line in process.stdout:
             with contextlib.suppress(ValueError):  # of a line that was cut off by a kill
                 event = json.loads(line)
@@ -140,16 +153,17 @@ def attempt(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, 
                     if not done and key_of(event) in after:
                         done = True
                         time.sleep(delay)
-                        killed = (kill or kill_all)(process.pid, marker)
+                        killed, broken = WAYS[way](process.pid, marker), time.monotonic()
         code = process.wait(120)
+        took = time.monotonic() - broken
         said.seek(0)
         told = said.read()
-    if not done:
+    if not done or way == "interrupt":
         assert marked(marker) == {}, "a run that came to its end left processes behind"
-    return Attempt(None if code == -signal.SIGKILL else code, events, killed, told)
+    return Attempt(None if code == -signal.SIGKILL else code, events, killed, told, took)
 
 
-def kill_all(_pid: int, marker: str) -> t.Mapping[int, str]:
+def kill_everything(_pid: int, marker: str) -> t.Mapping[int, str]:
     """kill -9 for the runner, ansible-playbook, its workers and the modules they run, whichever session they are in."""
     return kill_marked(marker)
 
@@ -158,6 +172,31 @@ def kill_runner(pid: int, marker: str) -> t.Mapping[int, str]:
     """kill -9 for the runner alone; returns what it left at work."""
     os.kill(pid, signal.SIGKILL)
     return {other: what for other, what in marked(marker).items() if other != pid}
+
+
+def kill_playbook(_pid: int, marker: str) -> t.Mapping[int, str]:
+    """kill -9 for the ansible-playbook of the release and its workers; the runner lives, and so do modules that are at work."""
+    killed = {pid: what for pid, what in sorted(marked(marker).items()) if "ansible-playbook" in what and RELEASE in what}
+    for pid in killed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return killed
+
+
+def interrupt(pid: int, marker: str) -> t.Mapping[int, str]:
+    """Ctrl-C."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGINT)
+    return marked(marker)
+
+
+WAYS: t.Mapping[str, t.Callable[[int, str], t.Mapping[int, str]]] = {
+    "everything": kill_everything,
+    "runner": kill_runner,
+    "playbook": kill_playbook,
+    "interrupt": interrupt,
+}
+"""Ways to break a run off, each given the id of the runner's process and the marker of the run. They return what was at work."""
 
 
 def reference(shop: _road.Shop) -> Reference:
@@ -172,16 +211,38 @@ def reference(shop: _road.Shop) -> Reference:
 
 
 def broken_road(shop: _road.Shop, unbroken: Reference, moments: t.Iterable[Moment]) -> list[str]:
-    """Go the road with a kill at each of the moments that come, then to the end. Returns what happened, one line each. Raises AssertionError."""
+    """Go the road, broken off at each of the moments that come, then to the end. Returns what happened, one line each. Raises AssertionError."""
     shop.feature(*ROAD)
-    story = []
+    story: list[str] = []
     for moment in moments:
-        found = attempt(shop, unbroken.from_then_on(moment), moment.delay)
-        story.append(f"{moment}: {f'killed {len(found.killed)} processes' if found.killed else f'did not come, ended with {found.code}'}")
-        assert found.code in {None, 0}, f"{story}: {found}"
-    last = attempt(shop)
+        found = _when_alone(shop, unbroken.from_then_on(moment), moment.delay, moment.way)
+        story.append(f"{moment}: {len(found.killed)} processes at work, ended with {found.code}")
+        wrong = objection(found, moment.way)
+        assert not wrong, f"{wrong}; {story}: {found}"
+    last = _when_alone(shop)
     assert last.code == 0, f"{story}: {last}"
     return story
+
+
+def objection(found: Attempt, way: str) -> str:
+    """What is wrong with how a run ended that was broken off in this way, if anything is."""
+    expected: dict[str, set[int | None]] = {"everything": {None}, "runner": {None}, "playbook": {3, 5, 6}, "interrupt": {3}}
+    if found.killed and found.code in expected[way]:
+        late = found.took > INTERRUPTED_WITHIN and way == "interrupt"
+        return f"it took {found.took:.1f} s to end" if late else ""
+    # The moment did not come, or came when all was done.
+    if found.code == 0 and (not found.killed or way == "interrupt"):
+        return ""
+    return f"it was not to end with {found.code}"
+
+
+def _when_alone(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, way: str = "everything") -> Attempt:
+    """An attempt, once nobody else is at work: what a killed runner left behind may be, for a while."""
+    deadline = time.monotonic() + 90
+    while (found := attempt(shop, after, delay, way)).code == 7:
+        assert time.monotonic() < deadline, str(found)
+        time.sleep(1)
+    return found
 
 
 def flat(state: t.Any, where: str = "") -> dict[str, t.Any]:

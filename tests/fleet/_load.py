@@ -18,7 +18,8 @@ class Load:
 
     def __init__(self, address: str, *, rate: int, longest: float = 240) -> None:
         self._address, self._rate, self._longest = address, rate, longest
-        self._users: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        # The one that rested longest goes first, so that none rests until the balancer closes it, which would look like a failure
+        self._users: collections.deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = collections.deque()
         self._end = threading.Event()
         self.answers: collections.Counter[str] = collections.Counter()
         self.seconds = 0.0
@@ -57,7 +58,7 @@ class Load:
             self.answers[type(error).__name__] += 1
 
     async def _ask(self, *, keeps: bool) -> str:
-        reader, writer = self._users.pop() if keeps and self._users else await asyncio.open_connection(self._address, 80)
+        reader, writer = self._users.popleft() if keeps and self._users else await asyncio.open_connection(self._address, 80)
         try:
             writer.write(f"GET / HTTP/1.1\r\nHost: shop\r\nConnection: {'keep-alive' if keeps else 'close'}\r\n\r\n".encode())
             head = (await reader.readuntil(b"\r\n\r\n")).decode()

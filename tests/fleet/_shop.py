@@ -145,14 +145,17 @@ class FleetShop:
         """Everything as it was when 1.0.0 had just come out, but artifacts stay staged."""
         if set(self.fleet.states().values()) != {"running"}:
             self.fleet.up(spec.parse_hosts("app:3,db:1,cache:1,balancer:1"), user="root", volumes=(), deadline=60)
+        self.on("db1", "runuser -u postgres -- psql -q -d bookshop -c 'DROP TABLE IF EXISTS reviews' -c \"UPDATE alembic_version SET version_num = '0001'\"")
+        without = [name for name in APP if "1.0.0" not in self.on(name, "ls /opt/bookshop/releases || true").split()]
+        if without:
+            self._ansible(str(SCENARIO / "prepare.yml"), "--limit", ",".join(without), cwd=SCENARIO)
         clean = f"rm -rf {SICK} /var/lib/surefoot /etc/bookshop/flags/* && ln -sfn releases/1.0.0 /opt/bookshop/current && systemctl start ssh"
         self.everywhere(f"{clean} && systemctl reset-failed bookshop && systemctl restart bookshop")
-        self.on("db1", "runuser -u postgres -- psql -q -d bookshop -c 'DROP TABLE IF EXISTS reviews' -c \"UPDATE alembic_version SET version_num = '0001'\"")
         self.on("cache1", "redis-cli flushall")
         self.haproxy(*(f"set server bookshop/{name} state ready" for name in APP))
         for left in (self.project / ".surefoot", self.project / "hooks"):
             shutil.rmtree(left, ignore_errors=True)
-        self.configure(hosts={"flush_cache": "app"}, verify=[], probes=[])
+        self.configure(environments={"fleet": {"inventory": "../inventory.yml"}}, hosts={"flush_cache": "app"}, verify=[], probes=[])
         self.until(lambda: set(self.pool().values()) == {"UP"}, "every member in the pool")
 
     def set(self, **variables: t.Any) -> None:

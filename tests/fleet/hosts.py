@@ -74,17 +74,33 @@ class Fleet:
         self._each(self._delete, [host for host in states if host.name in names])
 
     def down(self) -> None:
-        """Remove every container, network, ssh process and file of the fleet; nothing happens when there is none."""
+        """Remove every container, network, ssh process and file of the fleet; nothing happens when there is none. FleetError names what would not go."""
         if shutil.which("podman"):
             self._each(self._delete, list(self.states()))
             for network in machine.run("podman", "network", "ls", "--quiet", "--filter", f"label={LABEL}={self.name}").split():
                 machine.run("podman", "network", "rm", "--force", network)
         control = inventory.control_directory(self.directory, self.name)
-        _end_ssh([str(self.directory), str(control)])
+        _end_ssh(self._marks())
         if control.parent != self.directory:
             shutil.rmtree(control, ignore_errors=True)
         if self._is_ours():
             shutil.rmtree(self.directory)
+        left = self.left()
+        if left:
+            raise FleetError(f"Of the fleet {self.name} there is still {', '.join(left)}; remove it by hand, or run the same command again")
+
+    def left(self) -> list[str]:
+        """Whatever of the fleet is on this machine: containers, networks, ssh processes, its directory."""
+        found: list[str] = []
+        if shutil.which("podman"):
+            label = f"label={LABEL}={self.name}"
+            found += [f"container {name}" for name in machine.run("podman", "ps", "--all", "--filter", label, "--format", "{{.Names}}").split()]
+            found += [f"network {name}" for name in machine.run("podman", "network", "ls", "--filter", label, "--format", "{{.Name}}").split()]
+        found += [f"ssh process {pid}" for pid in _ssh_processes(self._marks())]
+        return found + ([f"directory {self.directory}"] if self._is_ours() else [])
+
+    def _marks(self) -> list[str]:
+        return [str(self.directory), str(inventory.control_directory(self.directory, self.name))]
 
     @contextlib.contextmanager
     def _undone_on_failure(self) -> t.Iterator[None]:
@@ -204,10 +220,21 @@ def _wait_for_sshd(host: Host, until: float) -> None:
     raise FleetError(f"{host.name} at {host.address} did not answer on SSH in time; last seen: {seen}")
 
 
-def _end_ssh(marks: t.Sequence[str]) -> None:
+def _end_ssh(marks: t.Sequence[str], patience: float = 5) -> None:
     """End the ssh processes (kept open by ControlPersist) whose command line names the fleet's directory."""
-    for entry in pathlib.Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
+    until = time.monotonic() + patience
+    while (found := _ssh_processes(marks)) and time.monotonic() < until:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        time.sleep(0.05)
+
+
+def _ssh_processes(marks: t.Sequence[str]) -> list[int]:
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             if (entry / "comm").read_text().strip() == "ssh" and any(f"{mark}/" in command for mark in marks):
-                os.kill(int(entry.name), signal.SIGTERM)
+                found.append(int(entry.name))
+    return found

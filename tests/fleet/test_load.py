@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.fleet._load import users
-from tests.fleet._shop import API, FleetShop
+from tests.fleet._shop import API, APP, FRAGILE, SICK, FleetShop
 
 RATE = 220
 
@@ -29,3 +29,17 @@ def test_the_same_roll_without_drain_loses_requests(shop: FleetShop):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     assert load.requests / load.seconds >= 200
     assert load.failed
+
+
+def test_nobody_notices_a_new_version_that_is_not_healthy_and_is_taken_back(shop: FleetShop):
+    shop.feature(FRAGILE)
+    shop.everywhere(f"touch {SICK}")
+    before = shop.hosts()
+    with users(shop.front, rate=RATE) as load:
+        done = shop.apply()
+    assert done.returncode == 5, done.stdout[-3000:] + done.stderr
+    after = shop.hosts()
+    assert {name: after[name] for name in APP[1:]} == {name: before[name] for name in APP[1:]}
+    assert (after["app1"].live, after["app1"].runs, after["app1"].pool) == ("1.0.0", "1.0.0", "UP")
+    assert load.failed == {}
+    assert load.requests / load.seconds >= 200

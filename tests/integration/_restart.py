@@ -77,10 +77,48 @@ START = textwrap.dedent(
     """
 )
 
+WSGI = textwrap.dedent(
+    '''
+    """The same for gunicorn: the version it was loaded with, and /slow, which waits for `go` beside the releases."""
+    import json, pathlib, time
+
+    HERE = pathlib.Path(__file__).resolve().parent
+    VERSION = (HERE / "VERSION").read_text()
+
+    def app(environ, start_response):
+        while environ["PATH_INFO"] == "/slow" and not (HERE.parent.parent / "go").exists():
+            time.sleep(0.02)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps({"version": VERSION}).encode()]
+    '''
+)
+
+WORKER = textwrap.dedent(
+    """
+    import pathlib, sys, time
+    if pathlib.Path("behavior").read_text() == "worker dies":
+        sys.exit("no queue")
+    time.sleep(3600)
+    """
+)
+
+START_WORKER = textwrap.dedent(
+    """
+    import pathlib, subprocess, sys
+    root, name = pathlib.Path(sys.argv[1]), sys.argv[2]
+    argv = [sys.executable, str(root / "worker.py")]
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    process = subprocess.Popen(argv, cwd=root / "current", start_new_session=True, **quiet)
+    (root / f"{name}.pid").write_text(str(process.pid))
+    with open(root / "starts", "a") as starts:
+        starts.write(name + chr(10))
+    """
+)
+
 STOP = textwrap.dedent(
     """
     import os, pathlib, signal, sys
-    os.kill(int((pathlib.Path(sys.argv[1]) / "pid").read_text()), signal.SIGTERM)
+    os.kill(int((pathlib.Path(sys.argv[1]) / (sys.argv[2:] or ["pid"])[0]).read_text()), signal.SIGTERM)
     """
 )
 
@@ -101,6 +139,7 @@ class App:
         directory.mkdir(parents=True)
         (directory / "VERSION").write_text(version)
         (directory / "behavior").write_text(behavior)
+        (directory / "wsgi.py").write_text(WSGI)
 
     def activate(self, version: str, *, since: float | None = None) -> None:
         """Make a version live, at a time of the caller's choice if it is given."""
@@ -129,6 +168,19 @@ class App:
         script = [sys.executable, str(self.root / "start.py"), str(self.root), str(self.port)]
         return {"start": script, "stop": [sys.executable, str(self.root / "stop.py"), str(self.root)], "pid_file": str(self.root / "pid")}
 
+    def worker(self, name: str, **changes: t.Any) -> dict[str, t.Any]:
+        """A unit that nobody can ask, as an item of the option `services`."""
+        start = [sys.executable, str(self.root / "start_worker.py"), str(self.root), name]
+        stop = [sys.executable, str(self.root / "stop.py"), str(self.root), f"{name}.pid"]
+        return {"name": name, "commands": {"start": start, "stop": stop, "pid_file": str(self.root / f"{name}.pid")}, "stable_for": 0.2, **changes}
+
+    def gunicorn(self, *options: str) -> str:
+        """The command line of a gunicorn with two workers, which loads the application anew by way of `current` when it gets a HUP."""
+        # In a file, where a gunicorn that knows no such thing takes no offence
+        (self.root / "gunicorn.py").write_text("control_socket_disable = True")
+        words = ["--config", f"{self.root}/gunicorn.py", "--chdir", f"{self.root}/current", "--bind", f"127.0.0.1:{self.port}", "--workers", "2"]
+        return " ".join([str(BIN / "gunicorn"), *words, *options, "wsgi:app"])
+
     def options(self, **changes: t.Any) -> dict[str, t.Any]:
         """Options of the restart module for the manager `command`, with short limits."""
         return {
@@ -149,7 +201,7 @@ class App:
 def an_app(root: pathlib.Path) -> t.Iterator[App]:
     """Version 1.0.0 installed and live, not started. Whatever the pid file names is ended afterwards."""
     root.mkdir(parents=True, exist_ok=True)
-    for name, text in {"app.py": APP, "start.py": START, "stop.py": STOP}.items():
+    for name, text in {"app.py": APP, "start.py": START, "stop.py": STOP, "worker.py": WORKER, "start_worker.py": START_WORKER}.items():
         (root / name).write_text(text)
     app = App(root, free_port())
     app.release("1.0.0")
@@ -157,13 +209,14 @@ def an_app(root: pathlib.Path) -> t.Iterator[App]:
     try:
         yield app
     finally:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
-            os.kill(int((root / "pid").read_text()), signal.SIGKILL)
+        for pid_file in (root / "pid", *root.glob("*.pid")):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
+                os.kill(int(pid_file.read_text()), signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def a_supervisord(app: App, *, startsecs: int = 1) -> t.Iterator[pathlib.Path]:
-    """A real supervisord that runs the application as program C(shop); gives its configuration. Its socket needs a short path."""
+def a_supervisord(app: App, *, startsecs: int = 1, command: str | None = None) -> t.Iterator[pathlib.Path]:
+    """A real supervisord that runs the application, or `command`, as program C(shop); gives its configuration. Its socket needs a short path."""
     config = app.root / "supervisord.conf"
     config.write_text(
         textwrap.dedent(
@@ -182,7 +235,7 @@ def a_supervisord(app: App, *, startsecs: int = 1) -> t.Iterator[pathlib.Path]:
             username = me
             password = secret-of-the-socket
             [program:shop]
-            command = {sys.executable} {app.root}/app.py {app.port} {app.root}
+            command = {command or f"{sys.executable} {app.root}/app.py {app.port} {app.root}"}
             directory = {app.root}/current
             startsecs = {startsecs}
             startretries = 2

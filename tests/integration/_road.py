@@ -41,7 +41,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status, body = 200, json.dumps({"status": "ok", "version": version})
         if self.path == "/healthz" and (root / "drain").exists():
             status = 503
-        elif self.path == "/livez" and behavior == "sick":
+        elif self.path == "/livez" and behavior in ("sick", f"sick {root.name}"):
             status = 500
         elif self.path == "/":
             entry = root / "cache" / "page%3Aindex"

@@ -121,6 +121,14 @@ def test_the_dead_runner_of_this_machine_is_taken_over_at_once(controllers: tupl
         assert json.loads(lock_file(ann).read_text())["command"] == "surefoot apply from bob"
 
 
+@pytest.mark.parametrize("patterns", [["app", "app:!app1"], ["app1:!app2", "app2:!app1"], ["app1", "all:!app"]])
+def test_what_one_pattern_excludes_may_hold_the_lock_by_another(controllers: tuple[pathlib.Path, pathlib.Path], patterns: list[str]) -> None:
+    """It stands where ansible-playbook alone looks for it, which knows the hosts one by one."""
+    ann, _bob = controllers
+    with EnvironmentLock(ansible(ann), patterns, "shop", command="surefoot apply from ann", ttl=TTL):
+        assert lock_file(ann).exists()
+
+
 def test_a_lock_that_was_lost_stops_the_work(controllers: tuple[pathlib.Path, pathlib.Path]) -> None:
     ann, _bob = controllers
     held = lock(ann)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
 import typing as t
@@ -85,6 +86,25 @@ def test_tampering_is_named(ledger: Ledger, url: str) -> None:
         "DELETE FROM surefoot_ledger WHERE seq IN (5, 8)",
     )
     assert found(ledger, last) == [*[("guard missing", None)] * 4, ("edited row", 3), ("missing row", 5), ("restored backup", 8)]
+
+
+def test_the_newest_words_and_lost_entries_are_told(url: str, tmp_path: pathlib.Path) -> None:
+    with Ledger(url, memory=tmp_path / "ledger.head") as ledger:
+        for kind, release in (("started", "table"), ("verified", "table"), ("started", "api"), ("held", None), ("verified", "api")):
+            last = ledger.append("production", kind, {}, feature="reviews", release=release)
+        known = ledger.latest({"started", "verified"})
+        assert {key: kind for key, (kind, _at) in known.items()} == {("production", "reviews", name): "verified" for name in ("table", "api")}
+        assert known["production", "reviews", "api"][1] == last.at
+        assert ledger.older_copy() == []
+        lose = (
+            "ALTER TABLE surefoot_ledger DISABLE TRIGGER ALL",
+            "DELETE FROM surefoot_ledger WHERE seq > 3",
+            "ALTER TABLE surefoot_ledger ENABLE TRIGGER ALL",
+        )
+        execute(url, *lose)
+        assert [(finding.kind, finding.seq) for finding in ledger.older_copy()] == [("restored backup", 5)]
+        assert found(ledger) == [("restored backup", 5)]
+        assert PASSWORD not in (tmp_path / "ledger.head").read_text()
 
 
 def test_two_processes_appending_make_one_chain(url: str) -> None:

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import textwrap
 import threading
 import time
@@ -16,7 +17,7 @@ import typing as t
 import pytest
 from _restart import BIN, App, a_supervisord, an_app, await_true, free_port, listening, run, with_defaults
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.pool import move
 from ansible_collections.surefoot.release.plugins.module_utils.pool import options as pool_options
 from ansible_collections.surefoot.release.plugins.module_utils.pool.survey import survey as survey_pool
@@ -185,6 +186,9 @@ def test_modules_run_for_real(app: App) -> None:
     assert (started["changed"], started["step"]["after"]["version"]) == (True, "1.0.0"), started
     assert "12345678" not in str(started)
     assert not run_module("restart", app.options())["changed"]
+    working = run_module("restart", app.options(services=[app.worker("mailer"), {"name": "shop"}]))
+    assert (working["changed"], working["step"]["before"]["others"]["mailer"]["running"]) == (True, False), working
+    assert (working["step"]["after"]["others"]["mailer"]["running"], starts_of(app)) == (True, ["mailer"])
     drained = run_module("pool_member", {**pool, "state": "drained"})
     assert (drained["changed"], drained["step"]["after"]) == (True, {"state": "drained"}), drained
     assert run_module("pool_member", {**pool, "state": "in_pool"}, check=True)["changed"]
@@ -192,6 +196,202 @@ def test_modules_run_for_real(app: App) -> None:
     assert run_module("pool_member", {**pool, "state": "in_pool"})["changed"]
     failed = run_module("restart", app.options(health_timeout=0))
     assert (failed["failed"], failed["error"]["kind"]) == (True, "InvalidInput")
+
+
+def starts_of(app: App) -> list[str]:
+    path = app.root / "starts"
+    return path.read_text().split() if path.exists() else []
+
+
+def test_units_are_restarted_in_the_declared_order_and_only_where_stale(app: App) -> None:
+    given = app.options(services=[app.worker("mailer"), {"name": "shop"}, app.worker("clock")])
+    first = perform(given, check_mode=True)
+    assert (first.needed, starts_of(app), (app.root / "pid").exists()) == (True, [], False)
+    assert first.after["others"] == {name: {"running": True, "version": "1.0.0", "started_at": None} for name in ("mailer", "clock")}
+    assert perform(given).needed
+    assert starts_of(app) == ["mailer", "clock"]
+
+    app.release("2.0.0")
+    app.activate("2.0.0")
+    perform(app.options(services=[app.worker("clock"), {"name": "shop"}]))
+    (app.root / "starts").unlink()
+    pid = pid_of(app.options())
+    step = perform(given)
+    assert step.reason.split("; ") == [
+        "restart needed: mailer runs 1.0.0, 2.0.0 is live",
+        "no restart needed: shop runs 2.0.0, which is live",
+        "no restart needed: clock runs 2.0.0, which is live",
+    ]
+    assert (step.before["version"], step.before["others"]["mailer"]["version"], step.before["others"]["clock"]["version"]) == ("2.0.0", "1.0.0", "2.0.0")
+    assert (step.after["others"]["mailer"]["version"], step.after["others"]["clock"]) == ("2.0.0", step.before["others"]["clock"])
+    assert (step.impact["unavailable_ms"], starts_of(app), pid_of(app.options())) == (0, ["mailer"], pid)
+    again = perform(given)
+    assert (again.needed, again.before, starts_of(app)) == (False, again.after, ["mailer"])
+    found = survey(with_defaults(options.ARGUMENT_SPEC, given), run)
+    assert [(unit["name"], unit["version"], unit["stale"]) for unit in (found, *found["others"])] == [
+        ("shop", "2.0.0", False),
+        ("mailer", "2.0.0", False),
+        ("clock", "2.0.0", False),
+    ]
+
+
+def test_a_worker_that_dies_leaves_those_after_it_alone(app: App) -> None:
+    given = app.options(services=[app.worker("mailer"), {"name": "shop"}], member_drained=True)
+    perform(given)
+    pid = pid_of(app.options())
+    app.release("2.0.0", "worker dies")
+    app.activate("2.0.0")
+    with pytest.raises(StepFailed, match=r"mailer went down and stays down; .*left drained.*; not touched yet: shop"):
+        perform(given)
+    assert (pid_of(app.options()), app.get("/live")[1]["version"]) == (pid, "1.0.0")
+    app.release("2.0.1")
+    app.activate("2.0.1")
+    assert perform(given).after["others"]["mailer"]["version"] == "2.0.1"
+
+
+@pytest.mark.parametrize("told_by", ["pid_file", "status"])
+def test_a_worker_that_died_while_the_next_unit_was_waited_for_is_found(app: App, told_by: str) -> None:
+    """The web server takes the worker down with it, and nobody starts it again."""
+    mailer = app.worker("mailer")
+    if told_by == "status":
+        mailer["commands"]["status"] = ["sh", "-c", f"readlink /proc/$(cat {mailer['commands'].pop('pid_file')})/exe"]
+    given = app.options(services=[mailer, {"name": "shop"}])
+    start = app.root / "start.py"
+    start.write_text(start.read_text() + "import os; os.kill(int((root / 'mailer.pid').read_text()), 9)")
+    with pytest.raises(StepFailed, match="mailer went down and stays down"):
+        perform(given)
+
+
+def test_a_unit_that_was_taken_along_is_not_restarted_twice(app: App) -> None:
+    """The order to start the first starts the second too, as with PartOf in systemd."""
+    clock, mailer = app.worker("clock"), app.worker("mailer")
+    given = app.options(services=[mailer, clock, {"name": "shop"}])
+    perform(given)
+    (app.root / "starts").unlink()
+    start = app.root / "start_worker.py"
+    start.write_text(
+        f"import subprocess, sys; sys.argv[2] == 'mailer' and (subprocess.run({clock['commands']['stop']}), subprocess.run({clock['commands']['start']}))"
+        + start.read_text()
+    )
+    app.release("2.0.0")
+    app.activate("2.0.0")
+    step = perform(given)
+    assert (starts_of(app), step.after["others"]["clock"]["version"]) == (["clock", "mailer"], "2.0.0")
+    assert not perform(given).needed
+
+
+@contextlib.contextmanager
+def a_gunicorn(app: App, *arguments: str) -> t.Iterator[dict[str, t.Any]]:
+    """Gunicorn under supervisord; gives the options to reload it."""
+    with a_supervisord(app, command=app.gunicorn(*arguments)) as config:
+        try:
+            yield app.options(manager="supervisor", commands=None, supervisor_config=str(config), method="reload", reload_signal="HUP")
+        finally:
+            (app.root / "go").touch()
+
+
+def test_reload_takes_over_what_is_live_without_a_request_lost(app: App) -> None:
+    with a_gunicorn(app) as given:
+        pid = pid_of(given)
+        assert not perform(given).needed
+        app.release("2.0.0")
+        app.activate("2.0.0")
+        planned = perform(given, check_mode=True)
+        assert planned.reason == "reload needed: shop answers version 1.0.0, expected is 2.0.0"
+        assert (planned.after, planned.impact["unavailable_ms"]) == ({**planned.before, "version": "2.0.0", "reloaded": True}, None)
+        assert app.get("/live")[1]["version"] == "1.0.0"
+
+        answers: list[int] = []
+        done = threading.Event()
+
+        def users() -> None:
+            while not done.is_set():
+                answers.append(app.get("/live")[0])
+
+        user = threading.Thread(target=users)
+        user.start()
+        try:
+            step = perform(given)
+        finally:
+            done.set()
+            user.join()
+        assert (step.before, step.after, step.reason) == (planned.before, planned.after, planned.reason)
+        assert set(answers) == {200}
+        assert {app.get("/live")[1]["version"] for _ in range(20)} == {"2.0.0"}
+        again = perform(given)
+        assert (again.needed, again.before, again.reason) == (False, again.after, "no restart needed: shop answers version 2.0.0, as expected")
+        assert pid_of(given) == pid
+        forced = perform({**given, "force": True})
+        assert (forced.reason, forced.after["reloaded"], pid_of(given)) == ("reload forced: shop answers version 2.0.0, as expected", True, pid)
+
+
+def test_reload_is_not_enough_while_a_worker_from_before_is_left(app: App) -> None:
+    with a_gunicorn(app) as given:
+        slow = threading.Thread(target=app.get, args=("/slow",))
+        slow.start()
+        time.sleep(0.3)
+        app.release("2.0.0")
+        app.activate("2.0.0")
+        with pytest.raises(StepFailed, match=r"reloaded, and that was not enough within 1 s; found: .*process [0-9]+ is still there from before the reload"):
+            perform({**given, "reload_timeout": 1})
+        found = survey(with_defaults(options.ARGUMENT_SPEC, given), run)
+        assert (found["stale"], found["version"]) == (True, "2.0.0")
+        assert "and 2.0.0 went live" in found["reason"]
+        threading.Timer(0.5, (app.root / "go").touch).start()
+        assert perform(given).after["version"] == "2.0.0"
+        slow.join()
+        assert not perform(given).needed
+
+
+def test_reload_of_what_keeps_its_code_ends_in_a_restart_or_a_failure(app: App) -> None:
+    with a_gunicorn(app, "--preload") as given:
+        pid = pid_of(given)
+        app.release("2.0.0")
+        app.activate("2.0.0")
+        with pytest.raises(StepFailed, match=r"not enough within 1 s; found: .*expected is version 2\.0\.0; next: restart it, by method restart or auto"):
+            perform({**given, "reload_timeout": 1})
+        assert pid_of(given) == pid
+        step = perform({**given, "reload_timeout": 1, "method": "auto"})
+        assert "then restarted, because shop was reloaded, and that was not enough" in step.reason
+        assert (step.after["version"], step.after.get("reloaded"), step.impact["unavailable_ms"] > 0) == ("2.0.0", None, True)
+        assert pid_of(given) != pid
+        assert not perform({**given, "method": "auto"}).needed
+
+
+def test_reload_by_a_command(app: App) -> None:
+    """A command that changes nothing in the service, for a service that then answers by itself what is live."""
+    (app.root / "releases/1.0.0/app.py").write_text("")
+    script = app.root / "app.py"
+    script.write_text(
+        script.read_text()
+        .replace('(here / "VERSION").read_text()', '(here / "VERSION").read_text()', 1)
+        .replace('body = json.dumps({"version": version', 'body = json.dumps({"version": (root / "told").read_text()')
+    )
+    (app.root / "told").write_text("1.0.0")
+    tell = "import os, pathlib, sys; root = pathlib.Path(sys.argv[1]); (root / 'told').write_text(os.path.basename(os.readlink(root / 'current')))"
+    given = app.options(method="auto", commands={**app.commands, "reload": [sys.executable, "-c", tell, str(app.root)]})
+    assert perform(given).reason.startswith("restart needed: shop does not run")
+    pid = pid_of(given)
+    app.release("2.0.0")
+    app.activate("2.0.0")
+    step = perform(given)
+    assert (step.after["version"], step.after["reloaded"], pid_of(given)) == ("2.0.0", True, pid)
+    assert not perform(given).needed
+
+
+def test_reload_that_nobody_could_do_or_judge_is_refused_before_anything_is_touched(app: App) -> None:
+    perform(app.options())
+    pid = pid_of(app.options())
+    app.release("2.0.0")
+    app.activate("2.0.0")
+    with pytest.raises(Refused, match=r"command has no way to reload shop; .*; next: give it one \(commands.reload\), or method auto"):
+        perform(app.options(method="reload"))
+    with pytest.raises(InvalidInput, match="Nothing tells whether a reload of shop is enough"):
+        perform(app.options(method="reload", version_key=None))
+    with pytest.raises(Refused, match="command has no way to reload shop"):
+        perform(app.options(services=[app.worker("mailer"), {"name": "shop", "method": "reload"}]))
+    assert (pid_of(app.options()), starts_of(app)) == (pid, [])
+    assert perform(app.options(method="auto")).after["version"] == "2.0.0"
 
 
 PLAY = """
@@ -208,7 +408,8 @@ PLAY = """
 
 def test_failed_restart_leaves_the_member_drained_and_the_next_run_puts_it_back(app: App) -> None:
     drain_file = app.root / "drain"
-    variables = {f"restart_{name}": value for name, value in app.options(health_timeout=1).items() if name != "path"}
+    services = [app.worker("mailer"), {"name": "shop"}]
+    variables = {f"restart_{name}": value for name, value in app.options(health_timeout=1, services=services).items() if name != "path"}
     pool = {"backend": "file", "path": str(drain_file), "observe_url": app.url("/health"), "timeout": 5}
     variables |= {f"restart_pool_{name}": value for name, value in pool.items()} | {"install_path": str(app.root)}
     (app.root / "play.yml").write_text(PLAY.format(vars=variables, root=app.root))
@@ -220,6 +421,7 @@ def test_failed_restart_leaves_the_member_drained_and_the_next_run_puts_it_back(
 
     assert play("1.0.0").returncode == 0
     assert app.get("/health")[0] == 200
+    assert starts_of(app) == ["mailer"]
     failed = play("2.0.0")
     assert failed.returncode == 2
     assert "it is left drained, so no user is sent to it" in failed.stdout
@@ -232,6 +434,7 @@ def test_failed_restart_leaves_the_member_drained_and_the_next_run_puts_it_back(
     again = play("2.0.1")
     assert "changed=2" in again.stdout.partition("RECAP")[2], "drained and put back, and nothing else"
     assert (app.root / "pid").read_text() == pid
+    assert starts_of(app) == ["mailer"] * 3
 
 
 HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"

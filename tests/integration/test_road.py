@@ -8,7 +8,7 @@ import sys
 import typing as t
 
 import pytest
-from _road import HOSTS, LIVE_AFTER, ROAD, Shop, a_shop
+from _road import HOSTS, LIVE_AFTER, ROAD, Shop, a_shop, artifact
 
 from helpers import run_playbook
 
@@ -117,6 +117,42 @@ def test_a_version_that_is_not_healthy_is_rolled_back_and_no_second_host_has_it(
     assert [one["failed"] for event in told if event.get("event") == "ReleaseEnded" for one in event["impact"]] == [0]
     assert shop.ledger() == [("started", "sick"), ("failed", "sick"), ("rolling_back", "sick"), ("rolled_back", "sick")]
     assert shop.surefoot("plan").returncode == 2
+
+
+def test_when_a_later_batch_fails_the_way_back_touches_no_host_that_was_still_as_before(calm: Shop) -> None:
+    artifact(calm, "2.3.0", {"page.html": "books", "behavior": "sick h2"})
+    calm.feature({"release": "sick", "install": {"version": "2.3.0"}, "restart": {"batches": [1]}})
+    before = calm.hosts[2].pid
+    done = calm.surefoot("apply", "--yes", "--json")
+    assert done.returncode == 5, done.stdout[-3000:] + done.stderr
+    in_service(calm, "1.0.0")
+    assert calm.hosts[2].pid == before
+    told = events(done.stdout)
+    back = next(position for position, event in enumerate(told) if event.get("event") == "ReleaseEnded")
+    for part in (told[:back], told[back:]):
+        rolled = {event["host"] for event in part if event.get("event") == "StepDone" and event["step"]["kind"] in {"pool_member", "restart"}}
+        assert rolled == {"h1", "h2"}
+
+
+def test_an_artifact_that_was_built_again_makes_a_saved_plan_stale(calm: Shop) -> None:
+    calm.feature(API)
+    assert calm.surefoot("plan", "--out", "plan.json").returncode == 2
+    saved = json.loads((calm.project / "plan.json").read_text())
+    wanted = (calm.project / "dist/app-2.0.0.tar.gz.sha256").read_text().split()[0]
+    assert saved["artifacts"] == {"2.0.0": wanted}
+    artifact(calm, "2.0.0", {"page.html": "something else"})
+    stale = calm.surefoot("apply", "--plan", "plan.json", "--yes")
+    assert stale.returncode == 4, stale.stdout + stale.stderr
+    assert f"sha256 of artifact 2.0.0 was {wanted}" in stale.stderr
+    # Without a checksum beside it the file itself is what counts; without either nothing is known, and nothing is refused for that.
+    calm.set(install_sha256=None)
+    assert calm.surefoot("plan", "--out", "plan.json").returncode == 2
+    again = (calm.project / "dist/app-2.0.0.tar.gz.sha256").read_text().split()[0]
+    assert json.loads((calm.project / "plan.json").read_text())["artifacts"] == {"2.0.0": again}
+    calm.set(install_artifact="https://artifacts.invalid/app-{{ install_version }}.tar.gz")
+    assert calm.surefoot("plan", "--out", "plan.json").returncode == 2
+    assert json.loads((calm.project / "plan.json").read_text())["artifacts"] == {}
+    in_service(calm, "1.0.0")
 
 
 def test_a_release_that_left_its_host_out_of_the_pool_is_named(calm: Shop) -> None:

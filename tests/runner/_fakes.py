@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import os
 import pathlib
 import threading
+import time
 import typing as t
 
 import yaml
 
+from ansible_collections.surefoot.release.plugins.plugin_utils import heartbeat
 from surefoot import Project
 from surefoot.events import Event, ReleaseEnded
 from surefoot.playbooks import HostAnswered, Output, RunEnded, RunEvent, TaskStarted
@@ -20,6 +24,9 @@ FEATURE: t.Sequence[t.Mapping[str, t.Any]] = (
     {"release": "api", "install": {"version": "2.0.0"}, "restart": {}},
     {"release": "staff", "enable_feature": {"flag": "reviews", "audience": {"groups": ["staff"]}}},
 )
+
+
+ASKED = {"receipt": "/var/lib/surefoot/shop.json"}
 
 
 class Died(BaseException):
@@ -47,6 +54,10 @@ class World:
     runs: list[tuple[str, dict[str, t.Any]]] = dataclasses.field(default_factory=list)
     instead: dict[str, t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]] = dataclasses.field(default_factory=dict)
     once: dict[str, t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]] = dataclasses.field(default_factory=dict)
+    artifacts: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What the controller has for each version."""
+    lock_lost: threading.Event = dataclasses.field(default_factory=threading.Event)
+    """From when this is set, the lock is another's."""
 
     def planned(self) -> dict[str, list[str]]:
         """The hosts by kind of step."""
@@ -65,19 +76,34 @@ class World:
     def as_usual(self, playbook: str, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
         """What the playbook of this name does when nothing goes wrong."""
         if playbook == "lock":
-            yield answer("h1", "lock", {"lock": {"token": variables["lock_token"]}, "reason": "it was free"})
-            yield ended(["h1"])
+            yield from self.kept(variables)
         elif playbook == "survey":
-            yield from self.surveyed()
+            yield from self.surveyed(variables.get("survey_artifacts", ()))
         elif playbook == "verify":
             yield gate("passed")
             yield ended(list(self.hosts))
         else:
             yield from self.released(variables, outcome="rolled_back" if playbook == "rollback" else "verified")
 
-    def surveyed(self) -> t.Iterator[RunEvent]:
+    def kept(self, variables: t.Mapping[str, t.Any]) -> t.Iterator[RunEvent]:
+        """The lock, free, and kept until its holder ends or another has it; or just given back, by a run of its own."""
+        if variables["lock_state"] == "kept":
+            yield answer("h1", "lock", {"lock": {"token": variables["lock_token"]}, "reason": "it was free"})
+            heart = pathlib.Path(variables["lock_heart"])
+            while heart.exists() and not self.lock_lost.is_set():
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(heart, (heartbeat.clock(), heartbeat.clock()))
+                time.sleep(0.001)
+        lost = {"lost": True, "msg": "lost", "error": {"seen": "it is held by bob"}}
+        yield answer("h1", "lock", lost, "failed") if self.lock_lost.is_set() else answer("h1", "lock", {"lock": None, "reason": "released"})
+        yield ended(["h1"])
+
+    def surveyed(self, versions: t.Sequence[str] = ()) -> t.Iterator[RunEvent]:
+        known = {version: self.artifacts[version] for version in versions if version in self.artifacts}
         for name, found in self.hosts.items():
-            yield answer(name, "Survey the host", {"survey": copy.deepcopy(found), "hosts": self.planned()})
+            told = {"survey": copy.deepcopy(found), "hosts": self.planned(), "asked": ASKED}
+            yield answer(name, "Survey the host", {**told, **({"artifacts": known} if known else {})})
+            known = {}
         yield ended(list(self.hosts))
 
     def released(self, variables: dict[str, t.Any], *, outcome: str = "verified", upto: str | None = None, record: bool = True) -> t.Iterator[RunEvent]:
@@ -99,11 +125,14 @@ class World:
             entry = {"feature": feature["feature"], "release": release["release"], "outcome": outcome}
             live = self.hosts[name]["artifacts"]["live"]["version"]
             self.hosts[name]["receipt"] = {**receipt, "live_version": live, "releases": [*receipt["releases"], entry]}
-            yield answer(name, "Record", {"survey": copy.deepcopy(self.hosts[name]), "step": step("receipt"), "changed": True})
+            yield answer(name, "Record", {"survey": copy.deepcopy(self.hosts[name]), "asked": ASKED, "step": step("receipt"), "changed": True})
         yield ended(names)
 
     def do(self, kind: str, name: str, given: t.Mapping[str, t.Any]) -> None:
         found = self.hosts[name]
+        if given.get("version") in self.artifacts:
+            held = {"version": given["version"], "sha256": self.artifacts[given["version"]]}
+            found["artifacts"]["staged"] = [*(one for one in found["artifacts"]["staged"] if one["version"] != held["version"]), held]
         if kind == "migrate":
             for host in self.hosts.values():
                 host["migrations"]["current"] = [given["to"]]
@@ -129,8 +158,16 @@ class FakeAnsible:
     environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     worlds: t.ClassVar[dict[pathlib.Path, World]] = {}
 
-    def run(self, playbook: str, variables: t.Mapping[str, t.Any], *, cancelled: threading.Event | None = None, check: bool = False) -> t.Iterator[RunEvent]:
-        for event in self.worlds[self.root].play(playbook, dict(variables)):
+    def run(
+        self,
+        playbook: str,
+        variables: t.Mapping[str, t.Any],
+        *,
+        documents: t.Mapping[str, t.Any] | None = None,
+        cancelled: threading.Event | None = None,
+        check: bool = False,
+    ) -> t.Iterator[RunEvent]:
+        for event in self.worlds[self.root].play(playbook, {**variables, **(documents or {})}):
             if cancelled is not None and cancelled.is_set():
                 yield RunEnded(status="canceled", rc=254, stats=None)
                 return

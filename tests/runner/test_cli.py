@@ -354,7 +354,15 @@ def test_options_for_ansible_reach_it(command: Command, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(_fakes.FakeAnsible, "run", run)
     command("plan", "-f", "3", "-e", "a=b", "-vv", "reviews", "--", "--become")
-    assert seen[0] == ("--forks", "3", "--extra-vars", "a=b", "-v", "--become")
+    command("plan", "--", "--become", "-e", "x=--", "--")
+    command("plan", "reviews", "--")
+    assert seen == [("--forks", "3", "--extra-vars", "a=b", "-v", "--become"), ("--become", "-e", "x=--", "--"), ()]
+
+
+def test_what_is_not_after_two_dashes_is_not_for_ansible(command: Command) -> None:
+    done = command("plan", "reviews", "web1")
+    assert (done.code, "unexpected extra argument (web1)" in done.err) == (1, True)
+    assert "plan [OPTIONS] [FEATURE] [-- ANSIBLE_ARGUMENTS]" in command("plan", "--help").out
 
 
 def test_help_needs_no_ansible_and_no_model() -> None:

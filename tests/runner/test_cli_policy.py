@@ -18,6 +18,7 @@ from surefoot.decisions import consult
 from surefoot.exits import Exit
 from surefoot.ledger import Entry
 from surefoot.ledger.store import whoami
+from surefoot.planning import Surveyed
 from surefoot.policy import Request
 from surefoot.project import Project
 from surefoot.saved_plan import SavedPlan, Source, make_saved_plan, recent
@@ -79,7 +80,9 @@ class Desk:
         source = Source(root=self.root, project=self.project.file, feature=feature)
         with self.project.ledger() as ledger:
             kept = recent(ledger, "production")
-        saved = make_saved_plan(source, "production", plans, surveys=surveys, hosts={"install": ["web1"]}, ledger=kept, now=dt.datetime.now(dt.UTC))
+        saved = make_saved_plan(
+            source, "production", plans, found=Surveyed(surveys=surveys, hosts={"install": ["web1"]}), ledger=kept, now=dt.datetime.now(dt.UTC)
+        )
         plan_file.save(saved, self.plan)
         return saved
 

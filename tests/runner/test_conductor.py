@@ -15,6 +15,7 @@ from runner._fakes import World, answer, ended
 from surefoot.conductor import Conductor, Outcome
 from surefoot.events import AnsibleOutput, Event, GateAsked, HostFailed, PhaseStarted, ReleaseEnded, Soaking, StepDone
 from surefoot.ledger import Ledger
+from surefoot.playbooks import HostAnswered
 from surefoot.progress import Standing
 
 HOSTS = ["h1", "h2", "h3"]
@@ -220,3 +221,26 @@ def test_a_failure_without_a_message_is_told_all_the_same(stage: Make, message: 
     one = stage()
     one.world.instead["release"] = lambda _world, _variables: iter([answer("h1", "Own task", message, "failed"), ended(HOSTS, failed=["h1"])])
     assert one.perform(API)[0].reasons == (f"h1: {message.get('stderr', 'failed without a message')}",)
+
+
+def moved(host: str, state: str) -> HostAnswered:
+    return answer(host, "Move the member", {"changed": True, "step": {**_fakes.step("pool_member"), "after": {"state": state}}})
+
+
+def test_who_is_left_out_of_the_pool_is_named_with_what_to_do(stage: Make) -> None:
+    one = stage()
+    lost = answer("h2", "Restart", {"msg": "Connection refused"}, "unreachable")
+    one.world.instead["release"] = lambda _world, _variables: iter(
+        [moved("h1", "drained"), moved("h1", "in_pool"), moved("h2", "drained"), moved("h3", "drained"), lost, ended(HOSTS, lost=["h2"])]
+    )
+    one.perform(API)
+    (told,) = one.conductor.left_drained()
+    assert told.hosts == ("h2", "h3")
+    assert told.message.startswith("h2, h3 are left drained, so no user is sent there; next: ")
+
+
+def test_nobody_is_named_where_all_are_back_in_the_pool(stage: Make) -> None:
+    one = stage()
+    one.world.instead["release"] = lambda _world, _variables: iter([moved("h1", "drained"), moved("h1", "in_pool"), ended(HOSTS)])
+    one.perform(API)
+    assert list(one.conductor.left_drained()) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pathlib
 import threading
 import time
 import typing as t
@@ -10,6 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import StepFailed
+from ansible_collections.surefoot.release.plugins.plugin_utils import heartbeat
 from surefoot import environment_lock
 from surefoot.environment_lock import EnvironmentLock, Waiting
 from surefoot.lock import LockHeld, LockLost, hold
@@ -22,7 +25,7 @@ HELD = {"lost": True, "msg": "held", "holder": {"token": "b"}, "error": {"seen":
 
 @dataclasses.dataclass
 class FakeAnsible:
-    """Answers each run by its `lock_state`: a result, None for no answer, or "hang" for one that only ends when it is cancelled."""
+    """Answers each state of the lock: a result, None for no answer, or "hang" for none until it is cancelled. Beats are left to the tests of the heartbeat."""
 
     answers: dict[str, t.Any]
     asked: list[str] = dataclasses.field(default_factory=list)
@@ -30,7 +33,27 @@ class FakeAnsible:
 
     def run(self, playbook: str, variables: t.Mapping[str, t.Any], *, cancelled: threading.Event) -> t.Iterator[t.Any]:
         assert playbook == "lock"
-        state = variables["lock_state"]
+        if variables["lock_state"] == "kept":
+            yield from self.kept(pathlib.Path(variables["lock_heart"]), cancelled)
+        else:
+            yield from self.say(variables["lock_state"], cancelled)
+        yield RunEnded(status="failed", rc=2, stats=None)
+
+    def kept(self, heart: pathlib.Path, cancelled: threading.Event) -> t.Iterator[t.Any]:
+        answers = list(self.say("held", cancelled))
+        yield from answers
+        while answers and answers[-1].state == "ok" and heart.exists() and not cancelled.is_set():
+            # A beat that gets no answer is not noted, and one that gets a bad one is the last.
+            if self.answers["refreshed"] == OK:
+                os.utime(heart, (heartbeat.clock(), heartbeat.clock()))
+            elif self.answers["refreshed"] is not None:
+                answers = list(self.say("refreshed", cancelled))
+                yield from answers
+            time.sleep(0.01)
+        if answers and answers[-1].state == "ok" and not cancelled.is_set():
+            yield from self.say("released", cancelled)
+
+    def say(self, state: str, cancelled: threading.Event) -> t.Iterator[t.Any]:
         with self.changed:
             self.asked.append(state)
             self.changed.notify_all()
@@ -41,7 +64,6 @@ class FakeAnsible:
             cancelled.wait()
         elif answer is not None:
             yield HostAnswered(host="app1", task="lock", role="lock", state="ok" if "lock" in answer else "failed", result=answer)
-        yield RunEnded(status="failed", rc=2, stats=None)
 
     def wait_for(self, state: str, times: int) -> None:
         with self.changed:
@@ -60,11 +82,8 @@ def test_it_is_taken_kept_and_given_back() -> None:
     ansible = fake()
     with lock(ansible) as held:
         assert held.variables == {"lock_token": held.token}
-        ansible.wait_for("refreshed", 3)
-        assert not held.lost.is_set()
-    assert ansible.asked[0] == "held"
-    assert ansible.asked[-1] == "released"
-    assert ansible.asked.count("released") == 1
+        assert not held.lost.wait(1.6)  # twice its time to live
+    assert ansible.asked == ["held", "released"]
     assert held.left_behind == ""
 
 
@@ -114,7 +133,7 @@ def test_no_answer_is_no_lock_and_what_may_have_been_taken_is_given_back() -> No
 
 def test_a_beat_that_finds_another_holder_stops_the_work() -> None:
     stopped = threading.Event()
-    with pytest.raises(LockLost, match="it is held by bob"), lock(fake(refreshed=[OK, LOST]), on_lost=stopped.set):
+    with pytest.raises(LockLost, match="it is held by bob"), lock(fake(refreshed=LOST), on_lost=stopped.set):
         assert stopped.wait(30)
 
 
@@ -123,11 +142,16 @@ def test_the_error_of_the_work_is_told_before_the_loss() -> None:
         1 / (0 if held.lost.wait(30) else 1)
 
 
-def test_a_beat_that_fails_is_tried_again_in_time() -> None:
-    ansible = fake(refreshed=[None, OK, {"msg": "unreachable"}, OK, None, OK])
-    with lock(ansible, ttl=4.0) as held:
-        ansible.wait_for("refreshed", 6)
-    assert not held.lost.is_set()
+def test_a_keeper_that_ends_by_itself_has_lost_the_lock() -> None:
+    class Ending(FakeAnsible):
+        def kept(self, heart: pathlib.Path, cancelled: threading.Event) -> t.Iterator[t.Any]:
+            assert heart.exists()
+            yield from self.say("held", cancelled)
+
+    ansible = Ending(fake().answers)
+    with pytest.raises(LockLost, match="what kept it ended"), lock(ansible) as held:
+        assert held.lost.wait(30)
+    assert ansible.asked == ["held", "released"]
 
 
 @pytest.mark.parametrize("answer", [None, "hang"])
@@ -141,7 +165,7 @@ def test_without_a_good_beat_for_half_its_time_to_live_the_lock_is_lost(answer: 
 
 def test_the_end_does_not_wait_for_a_beat_that_hangs() -> None:
     ansible = fake(refreshed="hang")
-    with lock(ansible, ttl=8.0) as held:
+    with lock(ansible, ttl=2.0) as held:
         ansible.wait_for("refreshed", 1)
     assert not held.lost.is_set()
     assert ansible.asked == ["held", "refreshed", "released"]

@@ -237,6 +237,23 @@ def test_an_interrupted_plan_is_not_gone_on_with_once_another_had_its_hands_in(s
     assert "came since: released reviews api" in refused(project, saved=saved)
 
 
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_feature_file_that_changes_while_its_releases_go_on_stops_before_the_next_one(shop: Write, world: World, saved: bool) -> None:
+    project = shop()
+    plan = project.saved_plan("reviews", everything=True) if saved else None
+    path = project.root / "features/reviews.yml"
+
+    def edited(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        yield from world.released(variables)
+        path.write_text(path.read_text().replace("2.0.0", "6.6.6"))
+
+    world.once["release table"] = edited
+    with pytest.raises(Refused, match="The feature file was changed") as error:
+        project.apply("reviews", everything=not saved, saved=plan).finish()
+    assert "releases api install version was 2.0.0, is 6.6.6" in str(error.value.seen)
+    assert (kinds(project)[-1], world.live()) == ("table verified", {"1.0.0"})
+
+
 def test_a_failed_plan_is_not_tried_again(shop: Write, world: World) -> None:
     project = shop()
     saved = project.saved_plan("reviews", everything=True)

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
 from runner import _fakes
-from runner._fakes import World, ended, failing
+from runner._fakes import Died, World, dying, ended, failing
 from runner._fleet import Command, command_fixture, fleet_fixture, kinds, refused
 from runner.conftest import Write
 from surefoot import Project, decisions
@@ -81,11 +81,62 @@ def test_a_release_that_is_not_done_yet_is_not_begun_under_a_limit(shop: Write, 
     assert kinds(project) == before
 
 
-def test_nothing_is_undone_on_a_host_that_is_behind(shop: Write, world: World) -> None:
+@pytest.mark.parametrize("upto", ["install", "restart"])
+def test_a_saved_plan_that_was_interrupted_while_a_host_was_brought_up_is_gone_on_with(shop: Write, world: World, upto: str) -> None:
+    project = dataclasses.replace(behind(shop, world), limit="h4")
+    saved = project.saved_plan("reviews", everything=True)
+    assert saved.releases == ("api", "staff")
+    world.once["release api"] = dying(upto)
+    with pytest.raises(Died):
+        project.apply("reviews", saved=saved).finish()
+    world.once["release staff"] = dying("enable_feature")
+    with pytest.raises(Died):
+        project.apply("reviews", saved=saved).finish()
+    assert list(project.apply("reviews", saved=saved).finish().outcomes) == ["staff"]
+    assert {entry.payload["plan"] for entry in project.history() if entry.kind == "caught_up"} == {saved.digest}
+    assert "this plan was applied already" in refused(project, saved=saved)
+
+
+def test_an_interrupted_plan_is_not_gone_on_with_on_other_hosts(shop: Write, world: World) -> None:
+    project = behind(shop, world)
+    world.hosts["h5"] = copy.deepcopy(world.hosts["h4"])
+    saved = dataclasses.replace(project, limit="h4").saved_plan("reviews", everything=True)
+    world.once["release api"] = dying("install")
+    with pytest.raises(Died):
+        dataclasses.replace(project, limit="h4").apply("reviews", saved=saved).finish()
+    assert 'hosts of install was ["h4"], is ["h5"]' in refused(dataclasses.replace(project, limit="h5"), saved=saved)
+    assert world.hosts["h5"]["artifacts"]["live"]["version"] == "1.0.0"
+
+
+def test_a_plan_for_a_host_that_failed_is_not_tried_again(shop: Write, world: World) -> None:
+    project = dataclasses.replace(behind(shop, world), limit="h4")
+    saved = project.saved_plan("reviews", everything=True)
+    world.once["release api"] = failing("h4", "no good answer", after="install")
+    assert not project.apply("reviews", saved=saved).finish().ok
+    assert "came since: catch up failed reviews api" in refused(project, saved=saved)
+
+
+@pytest.mark.parametrize("limit", ["h4", "h1", "h1,h2,h3,h4"])
+def test_going_back_on_some_hosts_alone_is_refused_before_anything_changes(shop: Write, world: World, limit: str) -> None:
+    """The release would be called rolled back in the environment, and still be in place on the others."""
+    project = behind(shop, world)
+    before, hosts, runs = kinds(project), copy.deepcopy(world.hosts), len(world.runs)
+    with pytest.raises(Refused, match="on all hosts or on none") as error:
+        dataclasses.replace(project, limit=limit).rollback("reviews").finish()
+    assert (error.value.seen, error.value.todo) == (
+        f"--limit {limit}",
+        f"roll back without --limit; to bring hosts up: surefoot apply reviews -E test --all --limit {limit}",
+    )
+    assert (kinds(project), world.hosts, len(world.runs)) == (before, hosts, runs)
+
+
+def test_going_back_on_some_hosts_is_refused_before_it_is_asked_for(shop: Write, world: World, command: Command) -> None:
     project = behind(shop, world)
     before = kinds(project)
-    with pytest.raises(Refused, match="staff is not on h4"):
-        dataclasses.replace(project, limit="h4").rollback("reviews").finish()
+    for options in (["--limit", "h1"], ["--limit", "h1", "--yes"]):
+        done = command("rollback", *options)
+        assert done.code == Exit.REFUSED
+        assert "on all hosts or on none" in done.err
     assert kinds(project) == before
 
 
@@ -128,6 +179,13 @@ def test_an_adopted_release_is_verified_by_its_gates(shop: Write, world: World, 
     assert feature["releases"][0]["environments"]["test"]["state"] == "verified"
     plan = project.plan("reviews")
     assert ([one.state for one in plan.progress.releases], plan.refusals) == (["done", "pending", "pending"], ())
+
+
+def test_gates_asked_of_some_hosts_alone_verify_no_adopted_release(shop: Write, world: World, command: Command) -> None:
+    project = shop()
+    adopt(project, "table")
+    assert command("verify", "--release", "table", "--limit", "h1").code == Exit.DONE
+    assert kinds(project) == ["table adopted"]
 
 
 def test_a_gate_that_fails_leaves_an_adopted_release_unverified(shop: Write, world: World, command: Command) -> None:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import functools
 import os
 import pathlib
 import subprocess
 import sys
-import threading
 import time
 import typing as t
 
 import pytest
 
-import surefoot.jobs
 from runner import _fakes
 from runner._fakes import World, answer, ended
 from runner._fleet import Command, command_fixture, fleet_fixture, kinds
 from runner.conftest import Write
-from surefoot.environment_lock import EnvironmentLock
 from surefoot.events import WaitingForLock
 from surefoot.exits import Exit
 from surefoot.lock import LockLost
@@ -50,7 +46,7 @@ def test_a_lock_is_waited_for_as_long_as_was_said(shop: Write, world: World, mon
     answers = iter([True, True])
 
     def busy(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
-        if variables["lock_state"] == "held" and next(answers, False):
+        if variables["lock_state"] == "kept" and next(answers, False):
             yield answer("h1", "lock", HOLDER, "failed")
             yield ended(["h1"], failed=["h1"])
         else:
@@ -72,44 +68,33 @@ def test_without_an_answer_about_the_lock_nothing_is_begun(shop: Write, world: W
     assert (world.played(), kinds(project)) == ([], [])
 
 
-def loses_the_lock(world: World, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """From the moment the event is set, the lock is another's; a release goes on for as long as nobody stops it."""
-    lost = threading.Event()
-    monkeypatch.setattr(surefoot.jobs, "EnvironmentLock", functools.partial(EnvironmentLock, ttl=0.4))
+def loses_the_lock(world: World) -> None:
+    """Another takes the lock while a release goes on for as long as nobody stops it."""
 
-    def beats(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
-        if variables["lock_state"] == "refreshed" and lost.is_set():
-            yield answer("h1", "lock", {"lost": True, "msg": "lost", "error": {"seen": "it is held by bob"}}, "failed")
-            yield ended(["h1"], failed=["h1"])
-        else:
-            yield from world.as_usual("lock", variables)
-
-    def goes_on_and_on(_world: World, _variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
-        lost.set()
+    def goes_on_and_on(world: World, _variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        world.lock_lost.set()
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             yield _fakes.saying("still at it")
             time.sleep(0.01)
 
-    world.instead["lock"] = beats
     world.once["release table"] = goes_on_and_on
-    return lost
 
 
-def test_a_lost_lock_stops_the_work_and_says_so(shop: Write, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_lock_stops_the_work_and_says_so(shop: Write, world: World) -> None:
     project = shop()
-    lost = loses_the_lock(world, monkeypatch)
+    loses_the_lock(world)
     with pytest.raises(LockLost, match="found: it is held by bob"):
         project.apply("reviews", everything=True).finish()
-    lost.clear()
+    world.lock_lost.clear()
     assert kinds(project) == ["table started", "table failed"]
     assert world.played() == ["release"]
     assert project.apply("reviews").finish().ok
 
 
-def test_a_lost_lock_ends_with_3(shop: Write, world: World, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_lock_ends_with_3(shop: Write, world: World, command: Command) -> None:
     shop()
-    loses_the_lock(world, monkeypatch)
+    loses_the_lock(world)
     done = command("apply", "--all", "--yes")
     assert done.code == Exit.WAITING
     assert "The lock of the environment was lost, so the work was stopped" in done.err

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import surefoot.ledger
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
@@ -22,6 +25,7 @@ from surefoot.ledger import Ledger, LedgerError
 from surefoot.ledger.chain import GENESIS, hash_of
 from surefoot.ledger.schema import ENTRIES, METADATA, REVISIONS, VERSION_TABLE
 from surefoot.ledger.store import whoami
+from surefoot.progress import STATES, standings
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
@@ -282,3 +286,17 @@ def test_looking_at_a_ledger_does_not_load_alembic(ledger: Ledger, tmp_path: Pat
     code += "Ledger('sqlite:///.surefoot/ledger.db', root=Path(sys.argv[1])).entries(); print('alembic' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
     assert answer.stdout.strip() == "False"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(STATES | {"caught_up", "held"})), st.sampled_from(["table", "api"]), st.sampled_from(["a", "b"])), max_size=12)
+)
+@settings(max_examples=25, deadline=None)
+def test_the_newest_words_are_the_states_that_all_entries_give(words: list[tuple[str, str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder, Ledger("sqlite:///ledger.db", root=Path(folder)) as ledger:
+        for kind, release, environment in words:
+            ledger.append(environment, kind, {}, feature="reviews", release=release)
+        known = ledger.latest(STATES)
+        for place in ("a", "b"):
+            found = {name: (one.state, one.since) for name, one in standings(ledger.entries(place, "reviews")).items() if one.state != "none"}
+            assert {release: word for (environment, _feature, release), word in known.items() if environment == place} == found

@@ -42,6 +42,19 @@ def test_ansible_of_a_dead_holder_is_ended(tmp_path: pathlib.Path) -> None:
         assert running.wait(5) == -signal.SIGTERM
 
 
+def test_a_module_that_came_through_a_pipe_is_ended() -> None:
+    """With pipelining there is no file whose name would tell it."""
+    options: dict[str, t.Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable], env={**os.environ, MARK: "t1"}, **options) as running:
+        assert running.stdin is not None
+        running.stdin.write(SLEEPS)
+        running.stdin.close()
+        assert running.stdout is not None
+        assert running.stdout.readline() == "up\n"
+        assert len(orphans.end("t1", patience=0.1)) == 1
+        assert running.wait(5) == -signal.SIGTERM
+
+
 def test_what_does_not_listen_is_killed(tmp_path: pathlib.Path) -> None:
     with process(tmp_path, "AnsiballZ_migrate.py", "t1", "deaf") as running:
         orphans.end("t1", patience=0.2)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -423,3 +426,10 @@ def test_texts_of_others_are_escaped(world: World) -> None:
     told = refusal(world.ask(settings()))
     assert "\x1b" not in told
     assert "x\\x1b[2J\\ny" in told
+
+
+def test_zones_are_known_on_a_machine_without_zone_files() -> None:
+    program = "from surefoot.freeze import Freeze; Freeze.model_validate({'days': ['fri'], 'zone': 'Europe/Berlin'}); print('known')"
+    environment = {**os.environ, "PYTHONTZPATH": "", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.stdout == "known\n", done.stderr

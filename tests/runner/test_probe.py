@@ -148,7 +148,8 @@ def test_a_request_that_cannot_be_sent_is_refused_at_once(keys: dict[str, t.Any]
 def test_measured_splits_before_and_since() -> None:
     probe = Probe("front", spec(rate=10))
     probe._samples = [Sample(sent=float(n), latency=0.1 if n < 30 else 0.2, ok=n != 40, status=200) for n in range(60)]
-    measured = probe.measured(since=30.0)
+    probe.begin(30.0)
+    measured = probe.measured()
     assert (measured.requests, measured.failed) == (30, 1)
     assert measured.slower == pytest.approx(1.0)
 

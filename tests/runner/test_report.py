@@ -12,7 +12,21 @@ from rich.text import Text
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
 from runner import _fakes
 from runner.conftest import Write
-from surefoot.events import AnsibleOutput, Event, GateAsked, HostFailed, PhaseStarted, Planned, ReleaseEnded, ReleaseStarted, Soaking, StepDone, SurveyStarted
+from surefoot.events import (
+    AnsibleOutput,
+    Event,
+    GateAsked,
+    HostFailed,
+    LeftDrained,
+    OrphansEnded,
+    PhaseStarted,
+    Planned,
+    ReleaseEnded,
+    ReleaseStarted,
+    Soaking,
+    StepDone,
+    SurveyStarted,
+)
 from surefoot.ledger import Entry
 from surefoot.project import Surveyed
 from surefoot.report.console import console
@@ -21,6 +35,7 @@ from surefoot.report.progress_view import ProgressView
 from surefoot.report.tables import history_table, status_table, survey_table
 
 EVERY_EVENT: t.Sequence[Event] = (
+    OrphansEnded(processes=("python ansible-playbook",)),
     SurveyStarted(feature="reviews", environment="test"),
     ReleaseStarted(release="api", why="The API", position=2, total=5, run="r1"),
     Planned(release="api", plan={"needed": False, "steps": [{"kind": "install"}]}),
@@ -43,6 +58,7 @@ EVERY_EVENT: t.Sequence[Event] = (
     ReleaseEnded(release="api", outcome="not rolled back", reasons=("nothing was live before",)),
     ReleaseEnded(release="api", outcome="rolled_back", seconds=3.0),
     ReleaseEnded(release="api", outcome="cancelled", reasons=("cancelled while it soaked",)),
+    LeftDrained(hosts=("h3",), message="h3 is left drained"),
 )
 
 
@@ -57,6 +73,8 @@ def shown(events: t.Sequence[Event], *, verbose: bool = False, terminal: bool = 
 def test_every_event_can_be_shown() -> None:
     text = shown(EVERY_EVENT)
     for told in (
+        "! ended what a killed run had left at work: python ansible-playbook",
+        "! h3 is left drained",
         "2/5  api   The API",
         "✓ install         h1           1.0.0 is live",
         "· install         h2           2.0.0 is already live",
@@ -81,7 +99,7 @@ def test_ansible_is_heard_only_when_asked_for() -> None:
 
 
 def test_on_a_terminal_the_last_line_says_what_goes_on() -> None:
-    assert "roll, batch by batch" in shown(EVERY_EVENT[:4], terminal=True)
+    assert "roll, batch by batch" in shown(EVERY_EVENT[:5], terminal=True)
 
 
 @pytest.mark.parametrize("text", ["\x1b[31m", "\x9b31m", "a\rb", "\x07", "\x00", "\u202e", "\x1b]8;;http://evil/\x1b\\link", "\x7f", "\ud800"])
@@ -157,6 +175,15 @@ def test_a_survey_of_hosts_that_hold_little_is_a_table_too() -> None:
     bare: dict[str, t.Any] = dict.fromkeys(("receipt", "artifacts", "service", "pool", "migrations", "cache", "flag"))
     text = printed(survey_table(Surveyed(surveys={"h1": bare, "h2": _fakes.survey(), "h3": {}}, hosts={})))
     assert [line.split()[0] for line in text.splitlines()] == ["host", "h1", "h2", "h3"]
+
+
+def test_a_survey_names_workers_that_do_not_run_what_is_live() -> None:
+    found = _fakes.survey("2.0.0")
+    mailer = {"name": "mailer", "running": True, "version": "1.0.0", "stale": True}
+    found["service"]["others"] = [mailer, {**mailer, "name": "clock", "version": "2.0.0", "stale": False}, {**mailer, "name": "courier", "running": False}]
+    text = printed(survey_table(Surveyed(surveys={"h1": found}, hosts={})))
+    assert "2.0.0; mailer 1.0.0, stale; courier stopped" in text
+    assert "clock" not in text
 
 
 def test_status_has_a_column_for_each_environment() -> None:

@@ -10,7 +10,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Ref
 from runner import _fakes
 from runner._fakes import Died, World, ended_as, failing, has_receipts, judging, kinds, standing
 from runner.conftest import Write
-from surefoot.events import HostFailed, ReleaseEnded
+from surefoot.events import HostFailed, LeftDrained, ReleaseEnded
 from surefoot.playbooks import RunEvent
 
 
@@ -124,3 +124,34 @@ def test_what_was_done_without_a_ledger_cannot_be_undone_with_it(shop: Write, wo
     has_receipts(world)
     with pytest.raises(Refused, match="not in the ledger"):
         project.rollback("reviews").finish()
+
+
+def drained(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+    """A release, or its way back, that fails while a host is out of its pool."""
+    yield _fakes.answer("h2", "Drain", {"changed": True, "step": {**_fakes.step("pool_member"), "after": {"state": "drained"}}})
+    yield from failing("h2", "no good answer", after="install")(world, variables)
+
+
+def restored(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+    yield _fakes.answer("h2", "Restore", {"changed": True, "step": {**_fakes.step("pool_member"), "after": {"state": "in_pool"}}})
+    yield from world.as_usual("rollback", variables)
+
+
+def test_a_host_that_the_way_back_put_back_is_not_named_as_drained(shop: Write, world: World) -> None:
+    world.once["release api"] = drained
+    world.once["rollback api"] = restored
+    work = shop().apply("reviews", everything=True)
+    assert not any(isinstance(event, LeftDrained) for event in work)
+    assert work.finish().drained == ()
+
+
+def test_a_host_that_stays_drained_is_the_last_thing_told(shop: Write, world: World) -> None:
+    project = shop()
+    world.once["release api"] = drained
+    world.once["rollback api"] = drained
+    work = project.apply("reviews", everything=True)
+    *_, last = work
+    assert isinstance(last, LeftDrained)
+    assert last.hosts == work.finish().drained == ("h2",)
+    world.once["rollback api"] = drained
+    assert project.rollback("reviews").finish().drained == ("h2",)

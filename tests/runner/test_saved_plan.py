@@ -15,7 +15,8 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.plan import plan_
 from surefoot import plan_file
 from surefoot.ledger import Ledger
 from surefoot.models import FeatureFile, ProjectFile
-from surefoot.saved_plan import SavedPlan, Source, differences, goes_on, make_saved_plan, recent
+from surefoot.planning import Surveyed
+from surefoot.saved_plan import SavedPlan, Source, check_saved, differences, goes_on, make_saved_plan, recent
 
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 HOSTS = {"install": ["web1", "web2"], "restart": ["web1", "web2"]}
@@ -58,6 +59,7 @@ class World:
         self.project: dict[str, t.Any] = copy.deepcopy(PROJECT)
         self.surveys = {host: survey("1.0.0") for host in HOSTS["install"]}
         self.hosts: dict[str, list[str]] = copy.deepcopy(HOSTS)
+        self.artifacts = {"2.0.0": "a" * 64, "2.1.0": "b" * 64}
         self.most = 20
         (root / "warm.yml").write_text("- debug:\n")
 
@@ -66,7 +68,8 @@ class World:
         source = Source(root=self.root, project=ProjectFile.model_validate(self.project), feature=feature)
         plans = [plan_release(feature.parsed()[0], (), self.surveys, self.hosts)]
         ledger = recent(self.ledger, "production", self.most)
-        return make_saved_plan(source, "production", plans, surveys=self.surveys, hosts=self.hosts, ledger=ledger, now=NOON)
+        found = Surveyed(surveys=self.surveys, hosts=self.hosts, artifacts=self.artifacts)
+        return make_saved_plan(source, "production", plans, found=found, ledger=ledger, now=NOON)
 
     def note(self, kind: str, plan: str | None = None, release: str | None = "api", by: str = "ada@desk") -> None:
         self.ledger.append("production", kind, {"plan": plan} if plan else {}, feature="reviews", release=release, run="r1", by=by)
@@ -265,6 +268,34 @@ def test_a_plan_that_failed_does_not_go_on(world: World, kind: str) -> None:
     assert not goes_on(saved, world.plan().ledger)
 
 
+# The artifacts
+
+
+def test_a_plan_knows_the_artifacts_of_its_own_releases_and_no_others(world: World) -> None:
+    assert world.plan().artifacts == {"2.0.0": "a" * 64}
+
+
+def test_an_artifact_that_was_built_again_makes_the_plan_stale(world: World) -> None:
+    saved = world.plan()
+    world.artifacts["2.1.0"] = "c" * 64
+    assert differences(saved, world.plan()) == []
+    world.artifacts["2.0.0"] = "c" * 64
+    assert one(differences(saved, world.plan())) == f"sha256 of artifact 2.0.0 was {'a' * 64}, is {'c' * 64}"
+    del world.artifacts["2.0.0"]
+    assert one(differences(saved, world.plan())) == f"sha256 of artifact 2.0.0 is gone, was {'a' * 64}"
+
+
+def test_an_interrupted_plan_does_not_go_on_with_another_artifact(world: World) -> None:
+    saved = world.plan()
+    world.note("started", plan=saved.digest)
+    check_saved(saved, world.plan())
+    world.artifacts["2.0.0"] = "c" * 64
+    with pytest.raises(Refused, match=r"sha256 of artifact 2\.0\.0"):
+        check_saved(saved, world.plan())
+    del world.artifacts["2.0.0"]  # no longer asked for, once it is done
+    check_saved(saved, world.plan())
+
+
 # The plan itself
 
 
@@ -289,7 +320,7 @@ def test_a_moment_without_a_time_zone_is_refused(world: World) -> None:
     feature = FeatureFile.model_validate(FEATURE)
     source = Source(root=world.root, project=ProjectFile.model_validate(PROJECT), feature=feature)
     with pytest.raises(InvalidInput, match="needs a time zone"):
-        make_saved_plan(source, "production", [], surveys={}, hosts={}, ledger=[], now=NOON.replace(tzinfo=None))
+        make_saved_plan(source, "production", [], found=Surveyed(surveys={}, hosts={}), ledger=[], now=NOON.replace(tzinfo=None))
 
 
 # Files

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 
+import surefoot.probe
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Impact
 from surefoot.models import ProbeSpec
 from surefoot.watch import Watch
@@ -19,11 +20,14 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
     status = 200
+    asked = 0
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(t.cast("Server", self.server).status)
+        server = t.cast("Server", self.server)
+        server.asked += 1
+        self.send_response(server.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -86,6 +90,29 @@ def test_failures_of_the_release_break_it_and_those_before_do_not(server: Server
         (broken,) = watch.judge(Impact())
     assert broken["verdict"] == "broken"
     assert broken["failed"] >= 3  # a request may have been under way when the release began
+
+
+def test_a_long_soak_keeps_no_sample_for_long_and_forgets_none(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surefoot.probe, "MOST_KEPT", 10)
+    with Watch([spec(server, rate=200)]) as watch:
+        watch.settle(Impact(), threading.Event())
+        before, most = server.asked, 0
+        server.status = 500
+        until(lambda: server.asked >= before + 20)
+        server.status = 200
+
+        def kept() -> bool:
+            nonlocal most
+            most = max(most, len(watch._probes[0].samples()))
+            return server.asked >= before + 100
+
+        until(kept)
+        (broken,) = watch.judge(Impact())
+    assert most <= 30
+    # Those under way when the release began are not its own.
+    assert broken["requests"] >= 60
+    assert broken["failed"] >= 10
+    assert broken["verdict"] == "broken"
 
 
 def test_a_slowdown_can_only_be_judged_by_enough_answers_from_before(server: Server) -> None:

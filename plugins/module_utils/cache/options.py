@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
+IDENTITY = ("backend", "url", "path", "prefix")
+"""The options that tell a cache from every other."""
+
 ARGUMENT_SPEC: dict[str, t.Any] = dict(
     backend=dict(type="str", required=True, choices=["redis", "files"]),
     url=dict(type="str", no_log=True),

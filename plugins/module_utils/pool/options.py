@@ -9,6 +9,9 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils import health
 
+IDENTITY = ("backend", "path", "commands", "haproxy_sockets", "haproxy_backend", "haproxy_server")
+"""The options that tell a member from every other."""
+
 ARGUMENT_SPEC: dict[str, t.Any] = dict(
     backend=dict(type="str", required=True, choices=["none", "file", "command", "haproxy"]),
     state=dict(type="str", default="drained", choices=["drained", "in_pool"]),

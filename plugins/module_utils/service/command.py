@@ -21,7 +21,7 @@ class Command:
         commands: t.Any = params["commands"] or {}
         self.service = params["service"]
         self._start, self._stop = commands.get("start"), commands.get("stop")
-        self._status, self._pid_file = commands.get("status"), commands.get("pid_file")
+        self._status, self._pid_file, self._reload = commands.get("status"), commands.get("pid_file"), commands.get("reload")
         self._stop_timeout = params["stop_timeout"]
         self._run = run
         self._stopped_pid: int | None = None
@@ -37,14 +37,14 @@ class Command:
             if asked.rc is None:
                 raise Refused("The status command of %s cannot be run" % self.service, seen=str(asked), todo="check commands.status")
             if asked.rc != 0 or not self._pid_file:
-                return Status("stopped" if asked.rc else "running", None, "its status command says %s" % asked)
+                return Status("stopped" if asked.rc else "running", None, "its status command says %s" % asked, bool(self._reload))
         pid = self._pid()
         if pid is None:
             # A daemon may write its pid file a moment after the start command has ended.
             return Status("starting" if self._stopped_pid is not None else "stopped", None, "there is no pid in %s" % self._pid_file)
         found = process.find(pid)
         if found:
-            return Status("running", found, "process %d is alive" % pid)
+            return Status("running", found, "process %d is alive" % pid, bool(self._reload))
         return Status("starting" if pid == self._stopped_pid else "stopped", None, "%s names process %d, which is gone" % (self._pid_file, pid))
 
     def restart(self, when_stopped: t.Callable[[], None]) -> None:
@@ -57,6 +57,10 @@ class Command:
         when_stopped()
         self._stopped_pid = left_over
         self._call(self._start, "start")
+
+    def reload(self) -> None:
+        """Run the command that reloads it."""
+        self._call(self._reload or (), "reload")
 
     def _await_end(self, seen: Status) -> None:
         def observe() -> bool:

@@ -17,12 +17,14 @@ class Status:
     """What a manager says about a service.
 
     `phase` is C(unknown) (it knows no such service), C(stopped) (and it does nothing about that), C(starting) (not running, and it is still at it) or
-    C(running). `process` is None where the service has no process that can be named. `detail` are the manager's own words.
+    C(running). `process` is None where the service has no process that can be named. `detail` are the manager's own words. `reloadable` says whether the
+    manager could reload it.
     """
 
     phase: str
     process: Process | None
     detail: str
+    reloadable: bool = False
 
     @property
     def running(self) -> bool:
@@ -31,7 +33,7 @@ class Status:
 
 
 class Manager(t.Protocol):
-    """A service as its manager shows it. Both methods raise Refused where the manager itself cannot be reached."""
+    """A service as its manager shows it. All methods raise Refused where the manager itself cannot be reached."""
 
     def status(self) -> Status:
         """What the manager says now."""
@@ -41,6 +43,9 @@ class Manager(t.Protocol):
 
         `when_stopped` is called between the two, where there is a moment between them, and may raise so that nothing is started.
         """
+
+    def reload(self) -> None:
+        """Tell a running service to take over what is live, without stopping it. Raises StepFailed where it cannot be told."""
 
 
 def open_manager(params: t.Mapping[str, t.Any], run: Run) -> Manager:

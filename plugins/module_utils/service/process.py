@@ -38,16 +38,33 @@ class Live:
 
 def find(pid: int) -> Process | None:
     """The process with this pid, or None where there is none or only its remains wait to be collected."""
-    try:
-        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
-            fields = stream.read().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    if not fields or fields[0] in ("Z", "X"):
+    fields = _stat(pid)
+    if not fields:
         return None
     ticks = int(fields[19])
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     return Process(pid, ticks, round(time.time() - age, 2))
+
+
+def now_in_ticks() -> int:
+    """The `ticks` of a process that would be started now."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def workers_of(pid: int) -> tuple[Process, ...]:
+    """The living children of a process, the oldest first."""
+    children = (int(name) for name in os.listdir("/proc") if name.isdigit() and (_stat(int(name)) or ["", ""])[1] == str(pid))
+    return tuple(sorted(filter(None, map(find, children)), key=lambda child: child.ticks))
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a living process, beginning with its state and its parent; nothing where there is none."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
+            fields = stream.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [] if not fields or fields[0] in ("Z", "X") else fields
 
 
 def home_of(pid: int, path: str) -> Home | None:

@@ -30,6 +30,7 @@ class Supervisor:
     def __init__(self, params: t.Mapping[str, t.Any], run: Run) -> None:
         self.service = params["service"]
         self._stop_timeout = params["stop_timeout"]
+        self._reload_signal = params["reload_signal"]
         self._address = read_address(params["supervisor_config"])
         self._server = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_Transport(self._address, params["stop_timeout"]))
         if self.service.endswith("*"):
@@ -46,11 +47,11 @@ class Supervisor:
         found = process.find(info["pid"]) if info["pid"] else None
         detail = "supervisord says %s" % " ".join(filter(None, (info["statename"], info["spawnerr"] or info["description"])))
         phase = _PHASES.get(info["statename"], "stopped")
-        return Status("starting" if phase == "running" and not found else phase, found, detail)
+        return Status("starting" if phase == "running" and not found else phase, found, detail, bool(self._reload_signal))
 
     def restart(self, when_stopped: t.Callable[[], None]) -> None:
         """Stop, wait until supervisord has collected the process, start; not waiting for startsecs."""
-        self._tell("stopProcess", tolerate=_NOT_RUNNING)
+        self._tell("stopProcess", False, tolerate=_NOT_RUNNING)
         seen, stopped = poll(self.status, lambda seen: seen.phase == "stopped", timeout=self._stop_timeout, interval=0.05)
         if not stopped:
             raise StepFailed(
@@ -59,11 +60,15 @@ class Supervisor:
                 todo="compare stop_timeout with its stopwaitsecs; it was not started a second time",
             )
         when_stopped()
-        self._tell("startProcess", tolerate=_ALREADY_STARTED)
+        self._tell("startProcess", False, tolerate=_ALREADY_STARTED)
 
-    def _tell(self, method: str, *, tolerate: int) -> None:
+    def reload(self) -> None:
+        """Send the signal that the program takes as the order to reload."""
+        self._tell("signalProcess", self._reload_signal)
+
+    def _tell(self, method: str, argument: t.Any, *, tolerate: int | None = None) -> None:
         try:
-            self._call(method, False)
+            self._call(method, argument)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != tolerate:
                 seen = fault.faultString

@@ -13,7 +13,8 @@ from ansible_collections.surefoot.release.plugins.module_utils import health
 from ansible_collections.surefoot.release.plugins.module_utils.commands import Run
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.surefoot.release.plugins.module_utils.service.manager import Manager, Status, open_manager
-from ansible_collections.surefoot.release.plugins.module_utils.service.process import Home, Live, home_of, live_in
+from ansible_collections.surefoot.release.plugins.module_utils.service.options import units_of
+from ansible_collections.surefoot.release.plugins.module_utils.service.process import Home, Live, Process, home_of, live_in, workers_of
 
 _GLANCE_SECONDS = 2.0
 
@@ -23,7 +24,8 @@ class Observation:
     """Everything the decision is made from.
 
     `home` is the release the process runs in, as far as the kernel tells; `answered` the version it names itself, asked only where the kernel does not
-    tell; `live` what is live on disk; `expected` what it should answer.
+    tell; `live` what is live on disk; `expected` what it should answer. `workers` are the children of the process of a service that is reloaded, whose own
+    directory tells nothing because it outlives its code; None for one that is restarted.
     """
 
     service: str
@@ -32,6 +34,7 @@ class Observation:
     home: Home | None
     answered: str | None
     expected: str | None
+    workers: tuple[Process, ...] | None = None
 
     @property
     def version(self) -> str | None:
@@ -42,8 +45,15 @@ class Observation:
 def survey(params: t.Mapping[str, t.Any], run: Run) -> dict[str, t.Any]:
     """What the service holds, for the options of the restart module; a manager that is not there is an answer too.
 
-    Answers `{name, manager, known, running, pid, started_at, version, stale, reason}`, `started_at` in seconds since the epoch.
+    Answers `{name, manager, known, running, pid, started_at, version, stale, reason}`, `started_at` in seconds since the epoch, and under `others` the same
+    of each other unit, in the declared order.
     """
+    found = [_survey_unit(unit, run) for unit in units_of(params)]
+    (service,) = (unit for unit in found if unit["name"] == params["service"])
+    return dict(service, others=[unit for unit in found if unit is not service])
+
+
+def _survey_unit(params: t.Mapping[str, t.Any], run: Run) -> dict[str, t.Any]:
     about = dict(name=params["service"], manager=params["manager"])
     try:
         seen = observe(params, open_manager(params, run))
@@ -68,11 +78,13 @@ def observe(params: t.Mapping[str, t.Any], manager: Manager) -> Observation:
     path = params["path"]
     status = manager.status()
     live = live_in(path) if path else None
-    home = home_of(status.process.pid, path) if path and status.process else None
+    reloads = params["method"] != "restart" and status.reloadable and asks_version(params)
+    home = home_of(status.process.pid, path) if path and status.process and not reloads else None
     answered = None
     if status.running and home is None and asks_version(params):
         answered = ask_version(params, timeout=_GLANCE_SECONDS)[1]
-    return Observation(params["service"], status, live, home, answered, expected_version(params, live))
+    workers = (workers_of(status.process.pid) if status.process else ()) if reloads else None
+    return Observation(params["service"], status, live, home, answered, expected_version(params, live), workers)
 
 
 def asks_version(params: t.Mapping[str, t.Any]) -> bool:
@@ -106,12 +118,19 @@ def judge(seen: Observation, *, now: float) -> tuple[bool, str]:
         return False, "%s does not run: %s" % (name, seen.status.detail)
     if live is None and not (seen.answered and seen.expected):
         return False, "%s runs, and nothing is live that it could be compared with" % name
+    if seen.workers is not None and not seen.answered:
+        return True, "%s does not say which version it runs" % name
     if seen.home and live:
         return _judge_home(name, seen.home, live)
     if seen.answered and seen.expected:
-        if seen.answered == seen.expected:
-            return False, "%s answers version %s, as expected" % (name, seen.answered)
-        return True, "%s answers version %s, expected is %s" % (name, seen.answered, seen.expected)
+        if seen.answered != seen.expected:
+            return True, "%s answers version %s, expected is %s" % (name, seen.answered, seen.expected)
+        # One answer tells of one worker only; another may still be at work for the version before.
+        oldest = seen.workers[0] if seen.workers else None
+        if oldest and live and oldest.started_at < live.since <= now:
+            times = (clock(oldest.started_at, now), live.version, clock(live.since, now))
+            return True, "%s answers version %s, but its process %d started %s, and %s went live %s" % (name, seen.answered, oldest.pid, *times)
+        return False, "%s answers version %s, as expected" % (name, seen.answered)
     if live is None or process is None:
         return True, "nothing tells what %s runs" % name
     if live.since > now:

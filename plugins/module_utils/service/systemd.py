@@ -12,7 +12,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Ref
 from ansible_collections.surefoot.release.plugins.module_utils.service import process
 from ansible_collections.surefoot.release.plugins.module_utils.service.manager import Status
 
-_PROPERTIES = ("LoadState", "ActiveState", "SubState", "MainPID", "NRestarts", "Result", "ExecMainStatus")
+_PROPERTIES = ("LoadState", "ActiveState", "SubState", "MainPID", "NRestarts", "Result", "ExecMainStatus", "CanReload")
 _AT_IT = ("activating", "reloading", "deactivating")
 
 
@@ -41,6 +41,12 @@ class Systemd:
                 "systemd could not restart %s" % self.service, seen="%s; %s" % (done, self.status().detail), todo="read journalctl --unit %s" % self.service
             )
 
+    def reload(self) -> None:
+        """Run what the unit has as ExecReload, and wait for it to end."""
+        done = call(self._run, ["systemctl", "reload", "--", self.service])
+        if done.rc != 0:
+            raise StepFailed("systemd could not reload %s" % self.service, seen=str(done), todo="read journalctl --unit %s" % self.service)
+
     def _show(self) -> dict[str, str]:
         done = call(self._run, ["systemctl", "show", "--property=%s" % ",".join(_PROPERTIES), "--", self.service])
         if done.rc != 0:
@@ -61,7 +67,7 @@ def read_status(shown: t.Mapping[str, str]) -> Status:
     if shown.get("NRestarts", "0") not in ("0", ""):
         detail += ", started again %s times" % shown["NRestarts"]
     if active in ("active", "reloading") and (found or not main):
-        return Status("running", found, detail)
+        return Status("running", found, detail, shown.get("CanReload") == "yes")
     if active in _AT_IT or active == "active":
         return Status("starting", found, detail)
     return Status("stopped", None, detail)

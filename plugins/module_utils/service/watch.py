@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.surefoot.release.plugins.module_utils import health
 from ansible_collections.surefoot.release.plugins.module_utils.errors import StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.service.manager import Manager, Status
-from ansible_collections.surefoot.release.plugins.module_utils.service.process import Process
+from ansible_collections.surefoot.release.plugins.module_utils.service.process import Process, workers_of
 from ansible_collections.surefoot.release.plugins.module_utils.service.survey import ask_version, asks_version
 from ansible_collections.surefoot.release.plugins.module_utils.wait import poll
 
@@ -40,15 +40,26 @@ def until_healthy(manager: Manager, params: t.Mapping[str, t.Any], *, expected: 
     """Watch the service until it is healthy. Raises StepFailed with the last observation: at the deadline (`health_timeout`), and before it where the
     service gives another version than `expected`, stays down, or dies again and again."""
     watch = _Watch(manager, params, expected)
-    deadline = time.monotonic() + params["health_timeout"]
-    while True:
-        healthy = watch.look(max(deadline - time.monotonic(), _LAST_LOOK_SECONDS))
-        if healthy:
-            return healthy
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise StepFailed("%s was not healthy within %g s" % (params["service"], params["health_timeout"]), seen=watch.seen, todo=whereabouts(params))
-        time.sleep(min(params["health_interval"], left))
+    healthy = watch.until(params["health_timeout"])
+    if healthy is None:
+        raise StepFailed("%s was not healthy within %g s" % (params["service"], params["health_timeout"]), seen=watch.seen, todo=whereabouts(params))
+    return healthy
+
+
+def until_reloaded(manager: Manager, params: t.Mapping[str, t.Any], *, expected: str | None, since: int) -> Healthy:
+    """Watch a service that was told to reload at `since` (ticks) until it is healthy, gives the version `expected`, and has no worker left from before.
+
+    Raises StepFailed at the deadline (`reload_timeout`), and before it where the service stays down, or dies again and again.
+    """
+    watch = _Watch(manager, params, expected, reloaded_at=since)
+    healthy = watch.until(params["reload_timeout"])
+    if healthy is None:
+        raise StepFailed(
+            "%s was reloaded, and that was not enough within %g s" % (params["service"], params["reload_timeout"]),
+            seen=watch.seen,
+            todo="restart it, by method restart or auto; %s" % whereabouts(params),
+        )
+    return healthy
 
 
 def require_silence(params: t.Mapping[str, t.Any]) -> None:
@@ -80,10 +91,11 @@ def whereabouts(params: t.Mapping[str, t.Any]) -> str:
 
 
 class _Watch:
-    """What was seen since the start, one look at a time."""
+    """What was seen since the start, one look at a time. Of a service that is reloading the version before is an answer too, only not yet a good one."""
 
-    def __init__(self, manager: Manager, params: t.Mapping[str, t.Any], expected: str | None) -> None:
-        self._manager, self._params, self._expected = manager, params, expected
+    def __init__(self, manager: Manager, params: t.Mapping[str, t.Any], expected: str | None, reloaded_at: int | None = None) -> None:
+        self._manager, self._params, self._expected, self._reloaded_at = manager, params, expected, reloaded_at
+        self._can_be_asked = bool(params["health_url"]) or asks_version(params)
         self._lives: list[Process] = []
         self._down_since: float | None = None
         self._good_since: float | None = None
@@ -94,13 +106,23 @@ class _Watch:
         """The last look, in words."""
         return ", ".join(self._words)
 
+    def until(self, timeout: float) -> Healthy | None:
+        """Look at once and then every `health_interval` seconds until the service is healthy; None where it is not when the time is over."""
+        deadline = time.monotonic() + timeout
+        while True:
+            healthy = self.look(max(deadline - time.monotonic(), _LAST_LOOK_SECONDS))
+            left = deadline - time.monotonic()
+            if healthy or left <= 0:
+                return healthy
+            time.sleep(min(self._params["health_interval"], left))
+
     def look(self, left: float) -> Healthy | None:
         """One look, each question in it not longer than the time `left`; None where the service is not healthy (yet)."""
         status = self._manager.status()
         self._words = [status.detail]
         self._require_life(status)
         version = self._require_answers(min(left, health.ATTEMPT_SECONDS)) if status.running else None
-        if version is None:
+        if version is None or self._leftovers(status.process):
             self._good_since = None
             return None
         # Something else may have answered in its place: a process left over from before, while the new one died for want of the port.
@@ -109,15 +131,29 @@ class _Watch:
             self._words.append("but the process is not the one that was there before it answered")
             return None
         self._good_since = self._good_since or time.monotonic()
-        if time.monotonic() - self._good_since < self._doubt():
+        if self._stood(status.process) < self._doubt():
             self._words.append("for less than %g s" % self._doubt())
             return None
         return Healthy(status, version or None, self._good_since)
 
+    def _leftovers(self, process: Process | None) -> bool:
+        """Whether a worker from before the reload is still there; it may be answering its last requests."""
+        if self._reloaded_at is None or process is None:
+            return False
+        old = [worker.pid for worker in workers_of(process.pid) if worker.ticks < self._reloaded_at]
+        if old:
+            self._words.append("process %s is still there from before the reload" % ", ".join(map(str, old)))
+        return bool(old)
+
+    def _stood(self, process: Process | None) -> float:
+        """For how long it has been good. Where only the process itself tells, it has been since it was started, whoever looked."""
+        since_first_look = time.monotonic() - (self._good_since or time.monotonic())
+        return since_first_look if self._can_be_asked or process is None else max(since_first_look, time.time() - process.started_at)
+
     def _doubt(self) -> float:
         stable_for: float | None = self._params["stable_for"]
         if stable_for is None:
-            stable_for = 0 if self._params["health_url"] or asks_version(self._params) else _DOUBT_SECONDS
+            stable_for = 0 if self._can_be_asked else _DOUBT_SECONDS
         return max(stable_for, _DOUBT_SECONDS) if len(self._lives) > 1 else stable_for
 
     def _require_life(self, status: Status) -> None:
@@ -152,5 +188,8 @@ class _Watch:
         if version is None:
             self._words.append("no version in it")
         elif self._expected and version != self._expected:
+            if self._reloaded_at is not None:
+                self._words.append("expected is version %s" % self._expected)
+                return None
             raise StepFailed("%s answers version %s, expected is %s" % (params["service"], version, self._expected), seen=self.seen, todo=whereabouts(params))
         return version

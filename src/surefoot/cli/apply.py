@@ -8,11 +8,21 @@ import typing as t
 
 import click
 
-from surefoot.cli.options import ansible_options, environment_option, feature_argument, json_option, load, lock_wait_option, project_option, which_feature
+from surefoot.cli.options import (
+    PassingOn,
+    ansible_options,
+    environment_option,
+    feature_argument,
+    json_option,
+    load,
+    lock_wait_option,
+    project_option,
+    which_feature,
+)
 from surefoot.exits import Exit
 
 
-@click.command(name="apply")
+@click.command(name="apply", cls=PassingOn)
 @project_option
 @environment_option
 @json_option

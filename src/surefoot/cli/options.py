@@ -24,15 +24,27 @@ lock_wait_option = click.option(
 feature_argument = click.argument("feature", required=False)
 
 
+class PassingOn(click.Command):
+    """A command that passes what stands after `--` on to ansible-playbook, whether its own arguments were given or not."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = args[: args.index("--")] if "--" in args else args
+        rest = super().parse_args(ctx, list(own))
+        ctx.params["ansible_arguments"] = tuple(args[len(own) + 1 :])
+        return rest
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[-- ANSIBLE_ARGUMENTS]"]
+
+
 def ansible_options(command: Command) -> Command:
-    """Options passed on to ansible-playbook as they are; anything after -- is, too."""
+    """Options passed on to ansible-playbook, for a command that is PassingOn."""
     options = [
         click.option("-l", "--limit", help="Only these hosts, as a host pattern."),
         click.option("-f", "--forks", type=int, help="How many hosts at a time."),
         click.option("-e", "--extra-vars", multiple=True, help="More variables."),
         click.option("--vault-password-file", type=click.Path(exists=True, path_type=pathlib.Path), help="Where the password of Ansible Vault is."),
         click.option("-v", "--verbose", count=True, help="Show ansible's own output; more for more of it."),
-        click.argument("ansible_arguments", nargs=-1, type=click.UNPROCESSED),
     ]
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 

@@ -8,11 +8,11 @@ import typing as t
 
 import click
 
-from surefoot.cli.options import ansible_options, environment_option, feature_argument, json_option, load, project_option, which_feature
+from surefoot.cli.options import PassingOn, ansible_options, environment_option, feature_argument, json_option, load, project_option, which_feature
 from surefoot.exits import Exit
 
 
-@click.command(name="plan")
+@click.command(name="plan", cls=PassingOn)
 @project_option
 @environment_option
 @json_option
@@ -25,7 +25,8 @@ def command(
 ) -> Exit:
     """Say what would be done next, on which hosts, why, and what users would notice. Changes nothing.
 
-    Ends with 0 when nothing is left to do, with 2 when something is, and with 4 when what is there is not what was expected.
+    Ends with 0 when nothing is left to do, with 2 when something is, and with 4 when what is there is not what was expected. What people and the calendar
+    have a say in, such as approvals and freezes, is told and changes nothing of that.
     """
     from surefoot.report.console import console
     from surefoot.report.documents import plan_document
@@ -33,8 +34,10 @@ def command(
 
     project = load(project_path, **given)
     name = which_feature(project, feature)
-    surveyed = project.survey(name, environment)
-    plan = project.plan(name, environment, surveyed=surveyed)
+    place, _settings = project.environment(environment)
+    with project.ledger() as ledger:
+        surveyed = project.survey_to_plan(name, place, ledger)
+    plan = project.plan(name, place, surveyed=surveyed)
     if as_json:
         click.echo(json.dumps(plan_document(plan), indent=2, default=str))
     else:
@@ -42,7 +45,7 @@ def command(
     if out and plan.pending and not plan.refusals:
         from surefoot.plan_file import save
 
-        saved = project.saved_plan(name, environment, everything=everything, surveyed=surveyed)
+        saved = project.saved_plan(name, place, everything=everything, surveyed=surveyed)
         save(saved, out)
         click.echo(f"Saved {', '.join(saved.releases)} to {out}, digest {saved.digest[:12]}; next: surefoot apply --plan {out}", err=True)
     if plan.refusals:

@@ -8,11 +8,21 @@ import typing as t
 
 import click
 
-from surefoot.cli.options import ansible_options, environment_option, feature_argument, json_option, load, lock_wait_option, project_option, which_feature
+from surefoot.cli.options import (
+    PassingOn,
+    ansible_options,
+    environment_option,
+    feature_argument,
+    json_option,
+    load,
+    lock_wait_option,
+    project_option,
+    which_feature,
+)
 from surefoot.exits import Exit
 
 
-@click.command(name="rollback")
+@click.command(name="rollback", cls=PassingOn)
 @project_option
 @environment_option
 @json_option
@@ -27,13 +37,13 @@ def command(project_path: pathlib.Path, environment: str | None, as_json: bool, 
 
     project = load(project_path, **given)
     name = which_feature(project, feature)
+    work = project.rollback(name, environment, to=to)
     if not yes:
         if not sys.stdin.isatty():
             click.echo("Nobody is there to confirm; run it with --yes to go on", err=True)
             return Exit.WAITING
         if not click.confirm(f"Undo {f'everything after {to}' if to else 'the last release'} of {name}?", err=True):
             return Exit.WAITING
-    work = project.rollback(name, environment, to=to)
     code = follow(work, as_json=as_json, verbose=given["verbose"])
     assert work.result is not None
     if not work.result.outcomes:

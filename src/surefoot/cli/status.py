@@ -7,7 +7,7 @@ import pathlib
 
 import click
 
-from surefoot.cli.options import environment_option, json_option, load, project_option
+from surefoot.cli.options import environment_option, json_option, project_option
 from surefoot.exits import Exit
 
 
@@ -16,14 +16,20 @@ from surefoot.exits import Exit
 @environment_option
 @json_option
 def command(project_path: pathlib.Path, environment: str | None, as_json: bool) -> Exit:
-    """Say where each feature stands in each environment, by the ledger. No host is asked; `surefoot plan` does that."""
+    """Say where each feature stands in each environment, by the ledger. No host is asked; `surefoot plan` does that.
+
+    Ends with 4 when the ledger is an older copy of the one this machine wrote to.
+    """
+    from surefoot.application import Application
     from surefoot.report.console import console
     from surefoot.report.tables import status_table
 
-    project = load(project_path)
-    standing = project.status(environment)
+    application = Application.load(project_path)
+    standing, findings = application.status(environment), application.older_copy()
     if as_json:
-        click.echo(json.dumps({"format": 1, "features": standing}, indent=2))
+        click.echo(json.dumps({"format": 1, "features": standing, "findings": findings}, indent=2))
     else:
         console().print(status_table(standing))
-    return Exit.DONE
+        for finding in findings:
+            console(stderr=True).print(finding, style="red")
+    return Exit.REFUSED if findings else Exit.DONE

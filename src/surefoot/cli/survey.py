@@ -8,11 +8,11 @@ import typing as t
 
 import click
 
-from surefoot.cli.options import ansible_options, environment_option, feature_argument, json_option, load, project_option, which_feature
+from surefoot.cli.options import PassingOn, ansible_options, environment_option, feature_argument, json_option, load, project_option, which_feature
 from surefoot.exits import Exit
 
 
-@click.command(name="survey")
+@click.command(name="survey", cls=PassingOn)
 @project_option
 @environment_option
 @json_option

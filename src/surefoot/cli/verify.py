@@ -7,11 +7,11 @@ import typing as t
 
 import click
 
-from surefoot.cli.options import ansible_options, environment_option, feature_argument, json_option, load, project_option, which_feature
+from surefoot.cli.options import PassingOn, ansible_options, environment_option, feature_argument, json_option, load, project_option, which_feature
 from surefoot.exits import Exit
 
 
-@click.command(name="verify")
+@click.command(name="verify", cls=PassingOn)
 @project_option
 @environment_option
 @json_option

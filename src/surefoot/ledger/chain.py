@@ -93,7 +93,7 @@ def check_chain(rows: t.Iterable[Row], anchors: t.Iterable[Anchor] = ()) -> list
         if hash_of(row) != row["hash"]:
             findings.append(_changed(row, places.get(row["hash"])))
         before = row
-    return [*findings, *_against(anchors, {row["seq"]: row["hash"] for row in kept})]
+    return [*findings, *against(anchors, {row["seq"]: row["hash"] for row in kept})]
 
 
 def _beside(before: Row | None, row: Row) -> t.Iterator[Finding]:
@@ -122,7 +122,8 @@ def _changed(row: Row, place: int | None) -> Finding:
     return Finding(kind="edited row", seq=row["seq"], message=f"Entry {row['seq']} is not what was written: its content does not give its hash")
 
 
-def _against(anchors: t.Iterable[Anchor], hashes: t.Mapping[int, str]) -> t.Iterator[Finding]:
+def against(anchors: t.Iterable[Anchor], hashes: t.Mapping[int, str]) -> t.Iterator[Finding]:
+    """Where `anchors` remember something else than a ledger with these `hashes` by `seq`, its newest entry among them."""
     last = max(hashes, default=0)
     for anchor in sorted(set(anchors), key=lambda anchor: (anchor.seq, anchor.source)):
         if anchor.seq > last:

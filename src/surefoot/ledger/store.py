@@ -13,9 +13,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
-from surefoot.ledger.chain import GENESIS, Anchor, Entry, Finding, Row, canonical_payload, check_chain, hash_of
+from surefoot.ledger.chain import GENESIS, Anchor, Entry, Finding, Row, against, canonical_payload, check_chain, hash_of
 from surefoot.ledger.engine import create_engine, for_writing, lock, parse_url, read_as_it_is, revision_of, upgrade
 from surefoot.ledger.errors import LedgerError, explained
+from surefoot.ledger.memory import Memory
 from surefoot.ledger.schema import ENTRIES, GUARDS, REVISIONS
 
 LONGEST_TEXT = 1000
@@ -25,13 +26,17 @@ _COLUMNS = tuple(ENTRIES.c.keys())
 class Ledger:
     """The ledger at a URL: `sqlite:///PATH`, relative to `root` (default: the current folder), or `postgresql+psycopg://…`.
 
+    The file at `memory` remembers, outside of the ledger, the newest entry appended from here: see `older_copy`.
     Nothing is opened before it is needed, and an SQLite ledger that is not there yet is empty until its first entry. Every method raises LedgerError
     where the ledger cannot be read or written. It may be used by several threads and processes at once.
     """
 
-    def __init__(self, url: str, *, root: Path | None = None, clock: t.Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)) -> None:
+    def __init__(
+        self, url: str, *, root: Path | None = None, memory: Path | None = None, clock: t.Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+    ) -> None:
         self._url = parse_url(url, root or Path.cwd())
         self._engine = create_engine(self._url)
+        self._memory = Memory(memory, self.where)
         self._clock = clock
         self._current = False
 
@@ -73,7 +78,10 @@ class Ledger:
             last = connection.execute(sa.select(ENTRIES.c.seq, ENTRIES.c.hash).order_by(ENTRIES.c.seq.desc()).limit(1)).first()
             row |= {"seq": last.seq + 1 if last else 1, "prev": last.hash if last else GENESIS, "at": timestamp(self._clock())}
             row["hash"] = hash_of(row)
+            known = not self._older_copy(connection)
             connection.execute(ENTRIES.insert().values(row))
+        if known:  # or else what is remembered is all that shows that something was lost
+            self._memory.keep(row["seq"], row["hash"])
         return self._entry(row)
 
     def entries(
@@ -97,15 +105,30 @@ class Ledger:
             rows = connection.execute(query).all() if connection is not None else []
         return [self._entry(dict(zip(_COLUMNS, row, strict=True))) for row in reversed(rows)]
 
+    def latest(self, kinds: t.Collection[str]) -> dict[tuple[str, str, str], tuple[str, str]]:
+        """Kind and time of the newest entry of these kinds by environment, feature and release. Quick: of all others nothing is read."""
+        about = (ENTRIES.c.environment, ENTRIES.c.feature, ENTRIES.c.release)
+        newest = sa.select(sa.func.max(ENTRIES.c.seq)).where(ENTRIES.c.kind.in_(list(kinds))).group_by(*about)
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(*about, ENTRIES.c.kind, ENTRIES.c.at).where(ENTRIES.c.seq.in_(newest))).all() if connection is not None else []
+        return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
+
     def head(self, environment: str | None = None) -> Entry | None:
         """The newest entry, of one environment or of all; None where there is none."""
         return next(iter(self.entries(environment, limit=1)), None)
+
+    def older_copy(self) -> list[Finding]:
+        """Whether entries are gone that were appended from here, as after a backup was restored; quick, and a part of `check`."""
+        with self._reading() as connection:
+            return self._older_copy(connection)
 
     def check(self, anchors: t.Iterable[Anchor] = ()) -> list[Finding]:
         """What is wrong with the ledger; empty when it is whole. `anchors` are entries remembered elsewhere.
 
         Raises LedgerError only where the ledger cannot be asked at all, or is none.
         """
+        own = self._memory.recall()
+        anchors = [*anchors, *([own] if own else [])]
         try:
             with self._reading() as connection:
                 if connection is None:
@@ -119,6 +142,14 @@ class Ledger:
             if isinstance(cause, sa.exc.DBAPIError) and str(getattr(cause.orig, "sqlite_errorname", "")).startswith("SQLITE_CORRUPT"):
                 return [Finding(kind="torn write", seq=None, message=error.message)]
             raise
+
+    def _older_copy(self, connection: sa.Connection | None) -> list[Finding]:
+        own = self._memory.recall()
+        if own is None:
+            return []
+        newest = sa.select(sa.func.max(ENTRIES.c.seq)).scalar_subquery()
+        asked = sa.select(ENTRIES.c.seq, ENTRIES.c.hash).where(sa.or_(ENTRIES.c.seq == own.seq, ENTRIES.c.seq == newest))
+        return list(against([own], {row.seq: row.hash for row in connection.execute(asked)} if connection is not None else {}))
 
     @contextlib.contextmanager
     def _writing(self) -> t.Iterator[sa.Connection]:

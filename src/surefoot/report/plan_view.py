@@ -11,7 +11,7 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.contract import s
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import HostStep, Plan, PlannedStep
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Impact
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import spoken
-from surefoot.planning import FeaturePlan
+from surefoot.planning import FeaturePlan, Took
 
 _MARKS = {True: ("+", "green"), False: ("·", "dim"), None: ("?", "yellow")}
 
@@ -28,20 +28,24 @@ def show_plan(console: Console, plan: FeaturePlan, *, probes: t.Sequence[str]) -
     if not plan.plans:
         console.print(Text("Nothing to do: every release is verified"))
         return
-    _next(console, plan.plans[0], probes)
+    _next(console, plan.plans[0], probes, plan.took)
     back = plan.back
     if back is not None:
         told = "undoes " + ", ".join(back.release.steps) if back.release else f"none: {'; '.join(back.obstacles)}"
         console.print(Text.assemble(("  way back        ", "dim"), told))
     for refusal in plan.refusals:
         console.print(Text(f"  ✗ {spoken_refusal(refusal)}", style="red"))
+    for objection in (*plan.ruling.refusals, *plan.ruling.waits_for):
+        console.print(Text(f"  … {spoken_refusal(objection)}", style="yellow"))
     if plan.refusals:
         console.print(Text("Refused as long as this is so; nothing would be changed", style="red"))
+    elif not plan.ruling.ok:
+        console.print(Text("Not begun as long as this is so; the plan itself holds", style="yellow"))
     else:
         console.print(Text(f"Next: surefoot apply {plan.feature} --environment {plan.environment}", style="dim"))
 
 
-def _next(console: Console, plan: Plan, probes: t.Sequence[str]) -> None:
+def _next(console: Console, plan: Plan, probes: t.Sequence[str], took: t.Mapping[str, Took]) -> None:
     console.print()
     console.print(Text.assemble((plan.release.name, "bold"), f"   {plan.release.why}"))
     if plan.release.playbook:
@@ -50,6 +54,8 @@ def _next(console: Console, plan: Plan, probes: t.Sequence[str]) -> None:
         for host, hosts in _together(step):
             mark, style = _MARKS[host.needed]
             console.print(Text.assemble((f"  {mark} {step.kind:<15} ", style), f"{', '.join(hosts)}: {host.reason}"))
+        if last := took.get(step.kind):
+            console.print(Text(f"    last took {spoken(last.seconds)}, release {last.release} on {last.at[:10]}", style="dim"))
     if plan.release.ramp:
         console.print(Text(f"    opens by {', '.join(f'{share:g}%' for share in plan.release.ramp)}", style="dim"))
     if plan.release.soak:

@@ -15,6 +15,7 @@ from surefoot.events import (
     Event,
     GateAsked,
     HostFailed,
+    LeftDrained,
     OrphansEnded,
     PhaseStarted,
     Planned,
@@ -70,9 +71,9 @@ class ProgressView:
                     self._line(f"      {line}", "red")
             case ReleaseEnded():
                 self._ended(event)
-            case OrphansEnded():
-                for process in event.processes:
-                    self._line(f"  ! ended what a killed run had left at work: {process}", "yellow")
+            case OrphansEnded() | LeftDrained():
+                for warning in _warnings(event):
+                    self._line(f"  ! {warning}", "yellow")
             case AnsibleOutput():
                 if self._verbose:
                     self._console.print(Text.from_ansi(event.text))
@@ -106,6 +107,12 @@ class ProgressView:
             self._status.update(Text(f"{text} …", style="dim"))
         elif self._verbose:
             self._line(f"  {text}", "dim")
+
+
+def _warnings(event: OrphansEnded | LeftDrained) -> tuple[str, ...]:
+    if isinstance(event, LeftDrained):
+        return (event.message,)
+    return tuple(f"ended what a killed run had left at work: {process}" for process in event.processes)
 
 
 def _going_on(event: Event) -> str:

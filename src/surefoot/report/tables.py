@@ -8,21 +8,21 @@ import typing as t
 from rich.table import Table
 from rich.text import Text
 
-from surefoot.ledger import Entry
-from surefoot.planning import Surveyed
+if t.TYPE_CHECKING:
+    from surefoot.ledger import Entry
+    from surefoot.planning import Surveyed
 
 
 def survey_table(surveyed: Surveyed) -> Table:
     """One row a host: what is live, what runs, and what the receipt says."""
     table = _table("host", "live", "runs", "staged", "pool", "database", "flag", "last receipt")
     for host, survey in sorted(surveyed.surveys.items()):
-        artifacts, service = survey.get("artifacts") or {}, survey.get("service") or {}
+        artifacts = survey.get("artifacts") or {}
         live = (artifacts.get("live") or {}).get("version")
-        runs = f"{service.get('version') or '?'}{', stale' if service.get('stale') else ''}" if service.get("running") else ("stopped" if service else None)
         staged = ", ".join(artifact["version"] for artifact in artifacts.get("staged", ()) if artifact["version"] != live)
         receipts = (survey.get("receipt") or {}).get("releases") or []
         last = f"{receipts[-1]['release']} {receipts[-1]['outcome'].replace('_', ' ')}" if receipts else None
-        row = [host, artifacts.get("problem") or live, runs, staged, (survey.get("pool") or {}).get("state"), _database(survey), _flag(survey), last]
+        row = [host, artifacts.get("problem") or live, _runs(survey), staged, (survey.get("pool") or {}).get("state"), _database(survey), _flag(survey), last]
         table.add_row(*(Text(str(cell)) if cell else Text("–", style="dim") for cell in row))
     return table
 
@@ -57,6 +57,17 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
     return table
+
+
+def _runs(survey: t.Mapping[str, t.Any]) -> str | None:
+    """What the service runs; of the units that go with it only those that do not run what is live."""
+    service = survey.get("service") or {}
+    others = [f"{unit['name']} {_runs_one(unit)}" for unit in service.get("others", ()) if unit["stale"] or not unit["running"]]
+    return "; ".join([_runs_one(service), *others]) if service else None
+
+
+def _runs_one(unit: t.Mapping[str, t.Any]) -> str:
+    return f"{unit.get('version') or '?'}{', stale' if unit.get('stale') else ''}" if unit.get("running") else "stopped"
 
 
 def _database(survey: t.Mapping[str, t.Any]) -> str | None:

@@ -102,6 +102,7 @@ def test_what_is_no_url(url: str) -> None:
 def test_secrets() -> None:
     params = {"health_headers": {"Authorization": "Bearer t", "X-Api-Key": "k", "X-Check": "1"}, "health_url": "http://me:hush@shop/", "version_url": None}
     assert health.secrets_in(params) == {"Bearer t", "k", "hush"}
+    assert health.secrets_in({"services": [{"name": "shop", "version_url": "http://me:quiet@shop/"}, {"name": "mailer", "health_url": None}]}) == {"quiet"}
     assert str(health.Answer("http://me:hush@shop/", 200)) == "http://shop/ answered 200"
 
 

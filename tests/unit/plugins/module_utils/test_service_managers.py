@@ -56,6 +56,20 @@ def test_systemd_status(shown: str, phase: str, detail: str) -> None:
     assert (status.process is not None) == (phase == "running")
 
 
+def test_systemd_says_whether_a_unit_can_be_reloaded() -> None:
+    assert systemd(Systemctl(ACTIVE + "CanReload=yes\n")).status().reloadable
+    assert not systemd(Systemctl(ACTIVE + "CanReload=no\n")).status().reloadable
+    assert not systemd(Systemctl(ACTIVE)).status().reloadable
+
+
+def test_systemd_reload() -> None:
+    told = Systemctl(ACTIVE)
+    systemd(told).reload()
+    assert told.told == [["reload"]]
+    with pytest.raises(StepFailed, match=r"could not reload shop\.service; found: exit code 1 \(Job failed\)"):
+        systemd(Systemctl(ACTIVE, reload=(1, "", "Job failed"))).reload()
+
+
 def test_systemd_main_process_that_is_gone_does_not_run() -> None:
     assert systemd(Systemctl(ACTIVE.replace("{pid}", "999999999"))).status().phase == "starting"
 
@@ -164,6 +178,21 @@ def test_pid_file_written_late_is_waited_for(tmp_path: pathlib.Path) -> None:
 def test_command_that_fails_is_named_with_what_it_said(tmp_path: pathlib.Path) -> None:
     with pytest.raises(StepFailed, match=r"The start command of shop failed; found: exit code 7 \(no disk\); next: run it by hand: start"):
         command(lambda *a, **k: (7, "", "no disk"), pid_file=str(tmp_path / "pid")).restart(lambda: None)
+
+
+def test_command_can_reload_where_it_has_a_command_for_it() -> None:
+    told: list[list[str]] = []
+
+    def run(argv: list[str], **_: t.Any) -> tuple[int, str, str]:
+        told.append(argv)
+        return (0, "", "") if argv == ["status"] else (1, "", "no such process")
+
+    assert not command(run, status=["status"]).status().reloadable
+    manager = command(run, status=["status"], reload=["reload", "it"])
+    assert manager.status().reloadable
+    with pytest.raises(StepFailed, match=r"The reload command of shop failed; found: exit code 1 \(no such process\)"):
+        manager.reload()
+    assert told[-1] == ["reload", "it"]
 
 
 def test_process_that_does_not_stop_is_not_started_twice(tmp_path: pathlib.Path) -> None:

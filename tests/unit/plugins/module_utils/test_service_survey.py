@@ -22,6 +22,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.service.survey im
 NOON = time.mktime((2026, 3, 4, 12, 0, 0, 0, 0, -1))
 RUNNING = Status("running", Process(7, 100, NOON), "running")
 LIVE = Live("2.0.0", NOON + 60)
+OLD, NEW = Process(8, 159, NOON + 59), Process(9, 161, NOON + 61)
 
 
 def observation(**changes: t.Any) -> Observation:
@@ -38,6 +39,17 @@ def observation(**changes: t.Any) -> Observation:
         ({"answered": "1.0.0"}, True, "shop answers version 1.0.0, expected is 2.0.0"),
         ({"answered": "2.0.0"}, False, "shop answers version 2.0.0, as expected"),
         ({"answered": "1.0.0", "live": None}, True, "shop answers version 1.0.0, expected is 2.0.0"),
+        ({"answered": "2.0.0", "workers": ()}, False, "shop answers version 2.0.0, as expected"),
+        ({"answered": "2.0.0", "workers": (NEW,)}, False, "shop answers version 2.0.0, as expected"),
+        (
+            {"answered": "2.0.0", "workers": (OLD, NEW)},
+            True,
+            "shop answers version 2.0.0, but its process 8 started 12:00:59, and 2.0.0 went live 12:01:00",
+        ),
+        ({"answered": "2.0.0", "workers": (OLD,), "live": None}, False, "shop answers version 2.0.0, as expected"),
+        ({"answered": "2.0.0", "workers": (OLD,), "live": Live("2.0.0", NOON + 86400)}, False, "shop answers version 2.0.0, as expected"),
+        ({"answered": "1.0.0", "workers": (NEW,)}, True, "shop answers version 1.0.0, expected is 2.0.0"),
+        ({"answered": None, "workers": (NEW,)}, True, "shop does not say which version it runs"),
         ({}, True, "shop started 12:00:00, 2.0.0 went live 12:01:00"),
         ({"live": Live("2.0.0", NOON - 60)}, False, "shop started 12:00:00, 2.0.0 went live 11:59:00"),
         ({"live": None, "expected": None}, False, "shop runs, and nothing is live that it could be compared with"),
@@ -101,6 +113,23 @@ def test_process_is_named_by_pid_and_start(sleeper: subprocess.Popen[bytes]) -> 
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
     assert process.find(sleeper.pid) is None, "a zombie does not run"
+
+
+def test_workers_are_the_living_children_oldest_first() -> None:
+    children = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2)]
+    pids = [child.pid for child in children]
+    try:
+        found = process.workers_of(os.getpid())
+        assert [worker.pid for worker in found if worker.pid in pids] == sorted(pids, key=lambda pid: process.find(pid).ticks)  # type: ignore[union-attr]
+        assert all(worker.ticks <= process.now_in_ticks() for worker in found)
+        children[0].kill()
+        os.waitid(os.P_PID, pids[0], os.WEXITED | os.WNOWAIT)
+        assert {worker.pid for worker in process.workers_of(os.getpid())} & set(pids) == {pids[1]}
+        assert process.workers_of(pids[1]) == ()
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
 
 
 def test_live_needs_a_link(tmp_path: pathlib.Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 import typing as t
@@ -13,7 +16,7 @@ import pytest
 from _restart import free_port, with_defaults
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import StepFailed
-from ansible_collections.surefoot.release.plugins.module_utils.service import watch
+from ansible_collections.surefoot.release.plugins.module_utils.service import process, watch
 from ansible_collections.surefoot.release.plugins.module_utils.service.manager import Status
 from ansible_collections.surefoot.release.plugins.module_utils.service.options import ARGUMENT_SPEC
 from ansible_collections.surefoot.release.plugins.module_utils.service.process import Process
@@ -31,9 +34,12 @@ class Script:
     def restart(self, when_stopped: t.Callable[[], None]) -> None:
         raise AssertionError("watching does not restart")
 
+    def reload(self) -> None:
+        raise AssertionError("watching does not reload")
+
 
 def life(number: int) -> Status:
-    return Status("running", Process(number, number, 0.0), f"process {number}")
+    return Status("running", Process(number, number, time.time()), f"process {number}")
 
 
 DOWN = Status("stopped", None, "exited with 1")
@@ -139,6 +145,41 @@ def test_without_anything_to_ask_it_must_run_for_a_while(monkeypatch: pytest.Mon
     assert wait(Script(life(1)), None).version is None
     with pytest.raises(StepFailed, match="went down"):
         wait(Script(life(1), life(1), life(1), DOWN), None)
+
+
+def test_what_only_its_process_tells_of_is_not_doubted_again_after_a_long_life() -> None:
+    long = Status("running", Process(1, 1, time.time() - 3600), "process 1")
+    began = time.monotonic()
+    wait(Script(long), None, stable_for=1800)
+    assert time.monotonic() - began < 1
+    with answering() as url, pytest.raises(StepFailed, match=r"for less than 1800 s"):
+        wait(Script(long), None, stable_for=1800, health_url=url, health_timeout=0.1)
+
+
+def test_the_version_before_is_no_failure_while_a_service_reloads_but_not_enough() -> None:
+    options = {"manager": "systemd", "service": "shop", "version_key": "version", "health_interval": 0.01, "reload_timeout": 0.2}
+    with answering() as url:
+        params = with_defaults(ARGUMENT_SPEC, {**options, "health_url": url})
+        with pytest.raises(StepFailed, match=r"not enough within 0\.2 s; found: .*'\{\"version\": \"2\.0\.0\"\}', expected is version 3\.0\.0"):
+            watch.until_reloaded(Script(life(1)), params, expected="3.0.0", since=0)
+        assert watch.until_reloaded(Script(life(1)), params, expected="2.0.0", since=0).version == "2.0.0"
+
+
+def test_a_worker_from_before_the_reload_is_waited_for() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    options = {"manager": "systemd", "service": "shop", "version_key": "version", "health_interval": 0.01, "reload_timeout": 0.2}
+    parent = Status("running", process.find(os.getpid()), "this test")
+    try:
+        started = process.find(child.pid)
+        assert started
+        with answering() as url:
+            params = with_defaults(ARGUMENT_SPEC, {**options, "health_url": url})
+            with pytest.raises(StepFailed, match=rf"process .*{child.pid}.* is still there from before the reload"):
+                watch.until_reloaded(Script(parent), params, expected="2.0.0", since=started.ticks + 1)
+            assert watch.until_reloaded(Script(parent), params, expected="2.0.0", since=0).version == "2.0.0"
+    finally:
+        child.kill()
+        child.communicate()
 
 
 def test_version_of_a_member_that_answers_503_because_it_is_drained() -> None:

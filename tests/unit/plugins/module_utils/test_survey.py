@@ -103,6 +103,8 @@ def test_secrets_that_cannot_be_read_are_not_told(secrets: str) -> None:
 def test_secrets_are_known_for_masking() -> None:
     secrets = {"migrate": {"url": "postgresql://u:p@h/d", "environment": {}}, "flush_cache": {"url": "redis://:p@h", "path": ""}}
     assert secret_values({"secrets": json.dumps(secrets)}) == {"postgresql://u:p@h/d", "redis://:p@h"}
+    nested = {"migrate": {"url": "sqlite:///x", "environment": {"TOKEN": "hush-hush", "STAGE": "prod", "KEY": 123456789}}}
+    assert secret_values({"secrets": json.dumps(nested)}) == {"sqlite:///x", "hush-hush", "123456789"}, "words as short as prod are no secrets"
     assert secret_values({"secrets": None}) == set()
     assert secret_values({}) == set()
 

@@ -76,6 +76,25 @@ def test_what_one_survey_could_not_see_is_no_change(part: str, unseen: dict[str,
     assert undeclared({**BEFORE, part: unseen}, BEFORE, ()) == []
 
 
+WORKER: dict[str, t.Any] = {"name": "mailer", "known": True, "running": True, "pid": 20, "started_at": 6.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "reasons"),
+    [
+        ({"pid": 21}, ["the process (pid, start) of mailer was (20, 6.0) and is (21, 6.0)"]),
+        ({"running": False}, ["the process (pid, start) of mailer was (20, 6.0) and is not running"]),
+        ({"known": False}, []),
+        ({"name": "clock", "pid": 21}, []),
+        ({"version": "2.0.0", "stale": True}, []),
+    ],
+)
+def test_a_worker_restarted_undeclared_is_found(change: dict[str, t.Any], reasons: list[str]) -> None:
+    before, after = changed("service", {"others": [WORKER]}), changed("service", {"others": [{**WORKER, **change}]})
+    assert [one["reason"] for one in undeclared(before, after, ["install"])] == reasons
+    assert undeclared(before, after, ["restart"]) == []
+
+
 def test_several_changes_are_all_found() -> None:
     after = {**changed("cache", {"stored": "f2"}), "flag": {**BEFORE["flag"], "audience": None}}
     assert [one["kind"] for one in undeclared(BEFORE, after, ["install"])] == ["flush_cache", "enable_feature"]

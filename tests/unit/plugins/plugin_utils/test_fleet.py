@@ -6,7 +6,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import PHASES, before, behind
+from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import PHASES, before, behind, left_drained, told_left_drained
 
 PLANNED = {"stage": ["a1", "a2"], "migrate": ["a1"], "roll": ["a1", "a2"], "flush_cache": ["c1"], "enable_feature": ["a1", "a2"]}
 FINE: dict[str, t.Any] = {name: {"changed": True} for name in PHASES.values()}
@@ -14,7 +14,7 @@ FINE: dict[str, t.Any] = {name: {"changed": True} for name in PHASES.values()}
 
 def found(phase: str, left: dict[str, dict[str, t.Any]] | None = None, lost: t.Collection[str] = ()) -> dict[str, str]:
     """Who is behind where every host got through everything but for what is said in `left`, by host and variable."""
-    return behind(before(phase), PLANNED, lambda host, name: {**FINE, **(left or {}).get(host, {})}[name], lost)
+    return behind(before(phase), PLANNED, lambda host, name: {**FINE, **(left or {}).get(host, {})}.get(name), lost)
 
 
 @pytest.mark.parametrize("phase", [*PHASES, "verify"])
@@ -62,3 +62,28 @@ def test_a_host_that_was_not_planned_for_a_phase_leaves_nothing() -> None:
 def test_a_host_lost_to_the_play_is_behind_whatever_it_left() -> None:
     assert found("roll", lost=["a2"]) == {"a2": "lost to this play"}
     assert found("roll", {"a2": {PHASES["stage"]: {"failed": True}}}, lost=["a2"]) == {"a2": "failed in phase stage"}
+
+
+DRAINED = {"step": {"kind": "pool_member", "after": {"state": "drained"}}}
+RESTORED = {"step": {"kind": "pool_member", "after": {"state": "in_pool"}}}
+
+
+@pytest.mark.parametrize("restored", [None, {"failed": True, "msg": "not healthy"}, {"unreachable": True}])
+def test_a_host_that_was_taken_out_of_its_pool_and_not_put_back_is_left_drained(restored: t.Any) -> None:
+    left = {"a1": {"restart_drained": DRAINED, "restart_restored": restored}, "a2": {"restart_drained": DRAINED, "restart_restored": RESTORED}}
+    assert left_drained(["a1", "a2", "a3"], lambda host, name: left.get(host, {}).get(name)) == ("a1",)
+
+
+@pytest.mark.parametrize("drained", [None, {"skipped": True}, {"failed": True, "msg": "no socket"}, {"step": {"after": {"state": "in_pool"}}}])
+def test_a_host_that_was_not_taken_out_is_not_left_drained(drained: t.Any) -> None:
+    assert left_drained(["a1"], lambda _host, name: {"restart_drained": drained}.get(name)) == ()
+
+
+def test_a_host_that_is_behind_and_left_drained_is_told_as_both() -> None:
+    left = {"a1": {"restart_drained": DRAINED, "restart_restored": None}}
+    assert found("flush_cache", left) == {"a1": "no result in phase roll, left drained"}
+
+
+def test_who_is_left_drained_and_what_to_do_is_one_sentence() -> None:
+    assert told_left_drained(["a1"]).startswith("a1 is left drained, so no user is sent there; next: see to it, then run the same command again")
+    assert told_left_drained(["a1", "a2"]).startswith("a1, a2 are left drained")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Declared, Measured, Sample, judge, measure, percentile
+from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Declared, Measured, Sample, Tally, judge, measure, percentile
 
 INTERVAL, TIMEOUT = 0.1, 1.0
 
@@ -87,8 +87,9 @@ def test_failures_are_named_and_placed() -> None:
 
 
 def test_percentiles() -> None:
-    ordered = [float(number) for number in range(1, 101)]
-    assert (percentile(ordered, 0.5), percentile(ordered, 0.95), percentile([7.0], 0.95), percentile([], 0.5)) == (50.0, 95.0, 7.0, None)
+    each = {float(number): 1 for number in range(100, 0, -1)}
+    assert (percentile(each, 0.5), percentile(each, 0.95), percentile({7.0: 1}, 0.95), percentile({}, 0.5)) == (50.0, 95.0, 7.0, None)
+    assert percentile({1.0: 94, 2.0: 5, 3.0: 1}, 0.95) == 2.0
 
 
 def test_slower_compares_with_before() -> None:
@@ -149,3 +150,38 @@ def test_any_traffic_is_judged_and_a_failure_is_never_kept_undeclared(pattern: s
     assert (found.downtime or 0.0) <= len(pattern) * INTERVAL + TIMEOUT
     assert found.downtime_failed <= found.failed
     assert found.failed == sum(found.errors.values())
+
+
+SAMPLES = st.lists(st.tuples(st.floats(0.001, 0.3), st.floats(0.0, TIMEOUT), st.booleans()), min_size=1, max_size=40)
+
+
+@given(SAMPLES, st.integers(1, 10))
+def test_samples_taken_in_as_they_arrive_say_what_they_say_at_once(each: list[tuple[float, float, bool]], most: int) -> None:
+    sent, samples = 0.0, []
+    for pause, latency, ok in each:
+        sent += pause
+        samples.append(good(sent, latency) if ok else bad(sent, latency))
+    tally, waiting, under_way = Tally(interval=INTERVAL, timeout=TIMEOUT), list[Sample](), samples[:]
+    for sample in sorted(samples, key=lambda sample: sample.ended):
+        under_way.remove(sample)
+        waiting.append(sample)
+        if len(waiting) >= most:
+            known = min((one.sent for one in under_way), default=float("inf"))
+            tally.fold(one for one in waiting if one.sent < known)
+            waiting = [one for one in waiting if one.sent >= known]
+    tally.fold(waiting)
+    assert tally.measured() == measure(samples, interval=INTERVAL, timeout=TIMEOUT)
+
+
+def test_a_day_of_samples_takes_no_more_room_than_a_minute() -> None:
+    tally = Tally(interval=INTERVAL, timeout=TIMEOUT)
+
+    def room() -> int:
+        return len(tally._latencies) + len(tally._errors) + len(tally._gaps.coming)
+
+    sizes = []
+    for minute in range(20):
+        tally.fold((good if number % 100 else bad)(minute * 60 + number * INTERVAL, 0.05 + number % 90 / 1000 + number / 1e9) for number in range(600))
+        sizes.append(room())
+    assert sizes[-1] == sizes[0] < 120
+    assert (tally.measured().requests, tally.measured().failed) == (12000, 120)

@@ -47,7 +47,7 @@ def test_every_kind_of_step() -> None:
         "pool_member": {"backend": "file", "path": "/run/shop/drained"},
         "migrate": {"engine": "sql", "path": "/opt/shop/releases/2.0.0", "to": "0002"},
         "flush_cache": {"backend": "redis", "root": "/opt/shop/current", "prefix": "page:", "version": "pages"},
-        "enable_feature": {"path": "/etc/shop/flags.json", "flag": "reviews", "audience": {"groups": ["staff"]}},
+        "enable_feature": {"path": "/etc/shop/flags.json", "flag": "reviews"},
     }
     assert secrets == {"migrate": {"url": VARIABLES["migrate_url"]}, "flush_cache": {"url": VARIABLES["flush_cache_url"]}}
 
@@ -111,8 +111,8 @@ def test_with_shapes_no_version_is_made_up() -> None:
 
 
 def test_the_last_release_that_says_it_counts() -> None:
-    scope = {"hosts": EVERYWHERE, "earlier": RELEASES, "release": {"release": "all", "enable_feature": {"flag": "reviews", "audience": {"everyone": True}}}}
-    assert survey_options(scope, "a1", VARIABLES.get)["enable_feature"]["audience"] == {"everyone": True}
+    scope = {"hosts": EVERYWHERE, "earlier": RELEASES, "release": {"release": "all", "enable_feature": {"flag": "all", "audience": {"everyone": True}}}}
+    assert survey_options(scope, "a1", VARIABLES.get)["enable_feature"] == {"path": "/etc/shop/flags.json", "flag": "all"}
 
 
 def test_the_options_are_ones_that_the_survey_takes() -> None:

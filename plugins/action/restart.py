@@ -1,0 +1,20 @@
+# Copyright (c) 2026 the surefoot maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of a restart: it says so when a host is lost while it is drained."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action.normal import ActionModule as NormalAction
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.unreachable import naming_left_drained
+
+
+class ActionModule(NormalAction):  # type: ignore[misc]  # ansible-core is not typed
+    """Runs the module of the same name."""
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        with naming_left_drained(task_vars or {}):
+            return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))

@@ -1,0 +1,217 @@
+"""What a release needs breaks in the middle of it and comes back; the same command again comes to the end of an unbroken run. Needs root; skipped elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import time
+import typing as t
+
+import pytest
+from tests.fleet import machine
+from tests.fleet._shop import APP, FleetShop
+
+from helpers import BIN, ansible_environment
+
+# A step of every kind.
+ROAD: t.Mapping[str, t.Any] = {
+    "release": "reviews",
+    "migrate": {"version": "2.1.0", "to": "0002"},
+    "install": {"version": "2.1.0"},
+    "restart": {"batches": [1, 1, "100%"]},
+    "flush_cache": {"prefix": "page:"},
+    "enable_feature": {"flag": "reviews", "audience": {"groups": ["staff"]}},
+    # The page comes out of the database.
+    "verify": [{"http": {"url": "{{ book }}", "expect": 200}, "timeout": "10s"}],
+}
+# How long a run may take whatever breaks: an unbroken one several times over, and the time that hosts are given to answer.
+LIMIT = 120.0
+
+FILES = r"""
+cd /opt/bookshop && readlink current
+find . ! -path '*/__pycache__*' ! -path '*/.surefoot/*' \( -type f -exec sha256sum {} + -o -type l -printf '%p %l\n' \) | sort
+cat /etc/bookshop/flags/flags.json
+"""
+SCHEMA = "pg_dump -s bookshop | grep -v '^[\\\\]'; psql -Atq -d bookshop -c 'SELECT version_num FROM alembic_version' -c 'SELECT count(*) FROM books'"
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'surefoot-migrate-tool%' AND wait_event_type = 'Lock'"
+# Nobody is kept from reading; the migration, which refers to books, waits.
+HOLD_BOOKS = "BEGIN; LOCK TABLE books IN SHARE ROW EXCLUSIVE MODE; SELECT pg_sleep(300)"
+
+
+def state(shop: FleetShop) -> dict[str, t.Any]:
+    """Everything the release is to change. Times, process ids, names of runs and the digest, which tells of the hooks, are left out."""
+    told = {}
+    for name in APP:
+        receipt = json.loads(shop.on(name, "cat /var/lib/surefoot/bookshop.json"))
+        told[name] = [{key: value for key, value in entry.items() if key not in {"at", "run", "digest"}} for entry in receipt["releases"]]
+    return {
+        "hosts": {name: (host.live, host.runs, host.pool) for name, host in shop.hosts().items()},
+        "files": {name: shop.on(name, FILES) for name in APP},
+        "receipts": told,
+        "schema": shop.on("db1", f"runuser -u postgres -- sh -c {sh_quoted(SCHEMA)}"),
+        "cache": shop.on("cache1", "redis-cli --scan --pattern '*' | sort; redis-cli get page:__surefoot_fingerprint__"),
+        "ledger": standing(shop),
+    }
+
+
+def sh_quoted(script: str) -> str:
+    return "'" + script.replace("'", "'\\''") + "'"
+
+
+def standing(shop: FleetShop) -> str:
+    """The last word of the ledger on the release; its chain is whole."""
+    assert shop._run("surefoot", "history", "--check").returncode == 0
+    with contextlib.closing(sqlite3.connect(shop.project / ".surefoot/ledger.db")) as ledger:
+        return str(ledger.execute("SELECT kind FROM surefoot_ledger WHERE release = 'reviews' ORDER BY seq DESC LIMIT 1").fetchone()[0])
+
+
+def begin(shop: FleetShop, **changes: t.Any) -> None:
+    shop.feature({**ROAD, **changes})
+    shop.on("cache1", "redis-cli set page:old stale")
+
+
+@pytest.fixture(scope="module")
+def unbroken(fleet_shop: FleetShop) -> dict[str, t.Any]:
+    fleet_shop.reset()
+    begin(fleet_shop)
+    done = fleet_shop.apply()
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return state(fleet_shop)
+
+
+@pytest.fixture(autouse=True)
+def mended(shop: FleetShop) -> t.Iterator[None]:
+    """Whatever a test broke and did not come to mend."""
+    yield
+    shop.on("db1", "systemctl reset-failed 'postgresql*'; systemctl start postgresql")
+    for name in APP:
+        shop.repair(cut(shop, name)[1])
+    shop.everywhere("systemctl start ssh")
+
+
+@contextlib.contextmanager
+def applying(shop: FleetShop) -> t.Iterator[subprocess.Popen[str]]:
+    """`surefoot apply` that goes on in the background, of which nothing is left afterwards."""
+    environment = ansible_environment(ANSIBLE_HOME=str(shop.fleet.directory / "ansible"), ROAD_MARK=shop.fleet.name)
+    command = [str(BIN / "surefoot"), "apply", "--yes", "--json"]
+    options: dict[str, t.Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=shop.project, env=environment, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            kill_controller(shop)
+
+
+def kill_controller(shop: FleetShop) -> None:
+    """kill -9 for the runner, ansible-playbook and its ssh; what runs on hosts is not reached."""
+    mark = f"ROAD_MARK={shop.fleet.name}".encode()
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+def sql(shop: FleetShop, query: str) -> str:
+    return shop.on("db1", f'runuser -u postgres -- psql -Atq -d bookshop -c "{query}"').strip()
+
+
+@contextlib.contextmanager
+def migration_that_waits(shop: FleetShop) -> t.Iterator[None]:
+    """Hold what the migration needs."""
+    hold = ["podman", "exec", shop.container("db1"), "runuser", "-u", "postgres", "--", "psql", "-q", "-d", "bookshop", "-c", HOLD_BOOKS]
+    with subprocess.Popen(hold, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as held:
+        try:
+            shop.until(lambda: sql(shop, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE books%'") == "1", "the table held")
+            yield
+        finally:
+            shop.on("db1", "systemctl start postgresql")
+            sql(shop, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE books%'")
+            held.wait(30)
+
+
+def until_it_waits(shop: FleetShop) -> None:
+    shop.until(lambda: sql(shop, WAITING) == "1", "the migration at work", timeout=90)
+
+
+def left_drained(shop: FleetShop) -> set[str]:
+    return {name for name, where in shop.pool().items() if where != "UP"}
+
+
+def cut(shop: FleetShop, host: str) -> tuple[str, str]:
+    """Commands on this machine that cut the network of a host, without a word to whoever talks to it, and that mend it."""
+    pid = machine.run("podman", "inspect", "--format", "{{.State.Pid}}", shop.container(host)).strip()
+    return tuple(f"nsenter --target {pid} --net ip link set eth0 {way}" for way in ("down", "up"))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("broken", "host"),
+    [("sshd", "app2"), ("network", "app3"), ("database", "app2")],
+)
+def test_lost_in_the_middle_of_the_roll(shop: FleetShop, unbroken: dict[str, t.Any], broken: str, host: str):
+    container = shop.container(host)
+    lose, repair = {
+        "sshd": (f"podman exec {container} sh -c 'systemctl stop ssh; pkill sshd'", f"podman exec {container} systemctl start ssh"),
+        "network": cut(shop, host),
+        "database": tuple(f"podman exec {shop.container('db1')} systemctl {verb} postgresql" for verb in ("stop", "start")),
+    }[broken]
+    begin(shop, hooks={"before_restart": shop.hook(lose, on=host)})
+    before = shop.hosts()
+    begun = time.monotonic()
+    failed = shop.apply("--no-rollback")
+    took = time.monotonic() - begun
+    assert failed.returncode == 6, failed.stdout[-3000:] + failed.stderr
+    assert took < LIMIT
+    assert (host if broken != "database" else "database") in failed.stdout
+    drained = left_drained(shop)
+    assert all(f"{name} is left drained" in failed.stdout for name in drained), drained
+    later = APP[APP.index(host) + 1 :] if broken != "database" else ()
+    assert {name: shop.hosts()[name] for name in later} == {name: before[name] for name in later}
+
+    shop.repair(repair)
+    again = shop.apply()
+    assert again.returncode == 0, again.stdout[-3000:] + again.stderr
+    assert state(shop) == unbroken
+
+
+def test_a_database_killed_in_the_middle_of_a_migration(shop: FleetShop, unbroken: dict[str, t.Any]):
+    begin(shop)
+    before = shop.hosts()
+    with migration_that_waits(shop), applying(shop) as running:
+        until_it_waits(shop)
+        shop.on("db1", "systemctl kill --signal KILL 'postgresql@*'")
+        said, _ = running.communicate(timeout=LIMIT)
+        assert running.returncode in {5, 6}, said[-3000:]
+        assert "app1" in said
+    assert shop.hosts() == before
+    again = shop.apply()
+    assert again.returncode == 0, again.stdout[-3000:] + again.stderr
+    assert state(shop) == unbroken
+
+
+def test_a_migration_that_outlives_its_controller_is_never_joined_by_a_second(shop: FleetShop, unbroken: dict[str, t.Any]):
+    """Its session at the database tells that it is still at work, whatever became of those who began it."""
+    begin(shop)
+    shop.set(migrate_lock_timeout="5min", migrate_lock_wait=3)
+    before = shop.migrations()
+    try:
+        with migration_that_waits(shop):
+            with applying(shop):
+                until_it_waits(shop)
+            assert sql(shop, WAITING) == "1", "the migration was to outlive its controller"
+            refused = shop.apply("--no-rollback")
+            assert refused.returncode in {4, 6}, refused.stdout[-3000:] + refused.stderr
+            assert "Another migration of this database is under way" in refused.stdout
+            assert "surefoot-migrate" in refused.stdout
+            assert shop.migrations() == before + 1
+        shop.until(lambda: sql(shop, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'surefoot-migrate%'") == "0", "the migration ended")
+    finally:
+        shop.set(migrate_lock_timeout="2s", migrate_lock_wait=60)
+    again = shop.apply()
+    assert again.returncode == 0, again.stdout[-3000:] + again.stderr
+    assert shop.migrations() == before + 1
+    assert state(shop) == unbroken
