@@ -16,5 +16,5 @@ class ActionModule(NormalAction):  # type: ignore[misc]  # ansible-core is not t
     """Runs the module of the same name."""
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        with naming_left_drained(task_vars or {}):
+        with naming_left_drained(task_vars or {}, draining=self._task.args.get("state", "drained") == "drained"):
             return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))

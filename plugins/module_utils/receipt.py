@@ -58,11 +58,11 @@ def with_entry(
 ) -> dict[str, t.Any]:
     """The receipt after `entry` (a release's feature, release, digest, outcome, at, run); the same again where the entry is already its last word.
 
-    `live` and `live_before` are the live versions after and before the release. What was live before the very first receipt counts as verified: users
-    were served by it, and it is what a way back leads to.
+    `live` and `live_before` are the live versions after and before the release. What was live before the very first release counts as verified: users
+    were served by it, and it is what a way back leads to, also where that writes the first receipt.
     """
-    first = [live_before] if live_before else []
-    old = dict(receipt or {"receipt": FORMAT, "live_version": None, "verified_versions": first, "releases": []})
+    served = live if entry["outcome"] == "rolled_back" else live_before
+    old = dict(receipt or {"receipt": FORMAT, "live_version": None, "verified_versions": [served] if served else [], "releases": []})
     entry = dict(entry, version=live)
     latest = next((known for known in reversed(old["releases"]) if (known["feature"], known["release"]) == (entry["feature"], entry["release"])), None)
     told = latest is not None and all(latest.get(key) == entry[key] for key in ("digest", "outcome", "version"))

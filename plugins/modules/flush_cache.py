@@ -14,6 +14,8 @@ description:
   - Whether it changed follows from a fingerprint, a digest of the files that shape the entries, compared with the one kept in the cache itself. So it is right
     after a lost cache, a restored one and a rollback too.
   - Entries under other prefixes are never touched.
+  - Another flush of the same that is still at work on the host, such as one that a killed controller left there, is waited for up to a minute, and then named
+    in a refusal; on Linux only.
 author:
   - surefoot maintainers (@surefoot)
 extends_documentation_fragment:

@@ -14,6 +14,8 @@ description:
     A member that is drained already is waited for as well, because a run that was killed may have left it half drained.
   - With O(state=in_pool), the member is put back, and the step is done when it is seen to serve. A member that is not healthy is not put back.
   - A member that somebody else took out is left out, with a warning. That is a drain file without surefoot's mark, or a server of HAProxy in maintenance.
+  - Another step on the same member that is still at work on the host, such as one that a killed controller left there, is waited for up to a minute, and then
+    named in a refusal; on Linux only.
 author:
   - surefoot maintainers (@surefoot)
 attributes:

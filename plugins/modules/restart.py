@@ -21,6 +21,8 @@ description:
     only where it is stale, and the next one only when the one before is healthy. All of them are looked at before the first is touched.
   - By O(method) a service can be reloaded instead. That is believed only when it answers the version that is live and no worker process from before is
     left, which is also how it is told afterwards whether it is stale.
+  - Another restart of the same that is still at work on the host, such as one that a killed controller left there, is waited for up to a minute, and then named
+    in a refusal.
   - The module takes no member out of a pool and puts none back; see M(surefoot.release.pool_member) for that.
 author:
   - surefoot maintainers (@surefoot)

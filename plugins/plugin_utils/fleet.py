@@ -56,6 +56,14 @@ def told_left_drained(hosts: t.Collection[str]) -> str:
     )
 
 
+def told_perhaps_drained(host: str) -> str:
+    """A host that was lost while it was taken out of its pool, and what to do about it."""
+    return (
+        f"{host} was lost while it was taken out of its pool, and may be left drained; next: see to it, then run the same command again, "
+        "which puts it back in the pool when healthy"
+    )
+
+
 def _drained(left: t.Any) -> bool:
     return isinstance(left, t.Mapping) and bool(left.get("step")) and left["step"]["after"]["state"] == "drained"
 

@@ -10,16 +10,18 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import left_drained, told_left_drained
+from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import left_drained, told_left_drained, told_perhaps_drained
 
 
 @contextlib.contextmanager
-def naming_left_drained(variables: t.Mapping[str, t.Any]) -> t.Iterator[None]:
-    """Lets a failed connection say, in first place, that its host is left drained, where it is."""
+def naming_left_drained(variables: t.Mapping[str, t.Any], *, draining: bool = False) -> t.Iterator[None]:
+    """Lets a failed connection say, in first place, that its host is left drained, where it is, or may be, where it was lost while `draining`."""
     try:
         yield
     except AnsibleConnectionFailure as error:
-        drained = left_drained([str(variables.get("inventory_hostname"))], lambda _host, name: variables.get(name))
-        if drained:
-            raise AnsibleConnectionFailure(told_left_drained(drained)) from error
+        host = str(variables.get("inventory_hostname"))
+        if left_drained([host], lambda _host, name: variables.get(name)):
+            raise AnsibleConnectionFailure(told_left_drained([host])) from error
+        if draining:
+            raise AnsibleConnectionFailure(told_perhaps_drained(host)) from error
         raise

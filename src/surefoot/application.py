@@ -8,10 +8,13 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.lint import Finding, lint
-from surefoot.ledger import Entry, Ledger
+from surefoot.ledger.glance import Glance, glance
 from surefoot.loading import load_feature, load_project
 from surefoot.models import Environment, FeatureFile, ProjectFile
 from surefoot.progress import STATES
+
+if t.TYPE_CHECKING:
+    from surefoot.ledger import Entry, Ledger
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,9 @@ class Application:
 
     def ledger(self) -> Ledger:
         """The project's ledger, opened."""
-        return Ledger(self.file.ledger, root=self.root, memory=self.state_directory / "ledger.head")
+        from surefoot.ledger.store import Ledger  # late, since status does without it
+
+        return Ledger(self.file.ledger, root=self.root, memory=self._memory)
 
     def history(self, environment: str | None = None, feature: str | None = None, limit: int | None = None) -> list[Entry]:
         """What happened, oldest first."""
@@ -70,14 +75,12 @@ class Application:
 
     def older_copy(self) -> list[str]:
         """Whether the ledger has lost entries that this machine wrote, a sentence each; quick, and a part of `check_ledger`."""
-        with self.ledger() as ledger:
-            return [str(finding) for finding in ledger.older_copy()]
+        return [str(finding) for finding in self._glance().older_copy]
 
     def status(self, environment: str | None = None) -> list[dict[str, t.Any]]:
         """Where each release of each feature stands in each environment by the ledger, without asking a host."""
         names = [self.environment(environment)[0]] if environment else list(self.file.environments)
-        with self.ledger() as ledger:
-            known = ledger.latest(STATES)
+        known = self._glance().latest
         return [_status(self.feature(name), names, known) for name in self.features()]
 
     def lint(self, feature: str) -> tuple[Finding, ...]:
@@ -88,6 +91,16 @@ class Application:
     def state_directory(self) -> pathlib.Path:
         """Where this machine keeps what is its own: locks, what it remembers of the ledger, and by default the ledger."""
         return self.root / ".surefoot"
+
+    @property
+    def _memory(self) -> pathlib.Path:
+        return self.state_directory / "ledger.head"
+
+    def _glance(self) -> Glance:
+        if quick := glance(self.file.ledger, self.root, self._memory, STATES):
+            return quick
+        with self.ledger() as ledger:
+            return Glance(latest=ledger.latest(STATES), older_copy=tuple(ledger.older_copy()))
 
 
 def _status(feature: FeatureFile, places: t.Iterable[str], known: t.Mapping[tuple[str, str, str], tuple[str, str]]) -> dict[str, t.Any]:

@@ -161,6 +161,8 @@ class Job:
             yield WaitingForLock(holder=waiting.holder, waited=waiting.waited, left=waiting.left)
         stack.callback(lock.check)
         stack.callback(lock.release)
+        # One that is cancelled is killed without its workers, which are in sessions of their own.
+        stack.callback(orphans.end, lock.token)
         return lock
 
     def _plan(self, surveyed: Surveyed, ledger: Ledger) -> FeaturePlan:

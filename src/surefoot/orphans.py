@@ -1,4 +1,4 @@
-"""What a killed runner leaves at work on this machine, found by the mark of its lock in the environment of its processes, and ended."""
+"""What a killed runner or playbook leaves at work on this machine, found by the mark of the lock in the environment of its processes, and ended."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ PATIENCE_SECONDS = 10.0
 
 
 def end(token: str, *, patience: float = PATIENCE_SECONDS) -> tuple[str, ...]:
-    """End the ansible processes that were begun under the lock `token`, whose holder is dead; their command lines, shortened.
+    """End the ansible processes that were begun under the lock `token`, whose holder is dead or at its end; their command lines, shortened.
 
-    They cannot come to a good end: their terminal is gone, and ansible-playbook then waits for ever for workers that died with it. Every step is made to be
-    ended anywhere and to be run again. Services that a step started carry the mark too and are left alone.
+    They cannot come to a good end: their terminal is gone, and ansible-playbook then waits for ever for workers that died with it, or they are workers whose
+    ansible-playbook is gone. Every step is made to be ended anywhere and to be run again. Services that a step started carry the mark too and are left alone.
     """
     found = dict(_at_work(token))
+    if not found:
+        return ()
     for number in (signal.SIGTERM, signal.SIGKILL):
         left = [pid for pid, _command in _at_work(token)]
         for pid in left:

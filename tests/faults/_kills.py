@@ -81,10 +81,10 @@ class Reference:
         return [Moment(key) for _when, key in self.moments]
 
     def steps(self, chance: random.Random) -> list[Moment]:
-        """Right after each step and each gate, on whichever of its hosts, and after each release and each wait."""
+        """Right after each step and each gate, on whichever of its hosts, and after each release."""
         alike: dict[Key, list[Key]] = {}
         for _when, key in self.moments:
-            if key[0] in {"StepDone", "GateAsked", "ReleaseStarted", "Soaking", "ReleaseEnded"}:
+            if key[0] in {"StepDone", "GateAsked", "ReleaseEnded"}:
                 alike.setdefault(tuple(part for part in key if part not in _road.HOSTS), []).append(key)
         return [Moment(chance.choice(keys)) for keys in alike.values()]
 
@@ -159,7 +159,8 @@ def attempt(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, 
         said.seek(0)
         told = said.read()
     if not done or way == "interrupt":
-        assert marked(marker) == {}, "a run that came to its end left processes behind"
+        left = marked(marker)
+        assert not left, f"a run that came to its end with {code} left behind {left}; its last events: {[event for _when, event in events[-3:]]}"
     return Attempt(None if code == -signal.SIGKILL else code, events, killed, told, took)
 
 
@@ -176,15 +177,40 @@ def kill_runner(pid: int, marker: str) -> t.Mapping[int, str]:
 
 def kill_playbook(_pid: int, marker: str) -> t.Mapping[int, str]:
     """kill -9 for the ansible-playbook of the release and its workers; the runner lives, and so do modules that are at work."""
-    killed = {pid: what for pid, what in sorted(marked(marker).items()) if "ansible-playbook" in what and RELEASE in what}
-    for pid in killed:
+    return _kill(_playbooks(marker))
+
+
+def kill_workers(_pid: int, marker: str) -> t.Mapping[int, str]:
+    """kill -9 for the workers that ansible-playbook has at the release, as soon as there are any; itself and the modules live."""
+    deadline = time.monotonic() + 5
+    while (found := _playbooks(marker)) and time.monotonic() < deadline:
+        if workers := {pid: what for pid, what in found.items() if _parent(pid) in found}:
+            return _kill(workers)
+    return {}
+
+
+def _playbooks(marker: str) -> dict[int, str]:
+    return {pid: what for pid, what in marked(marker).items() if "ansible-playbook" in what and RELEASE in what}
+
+
+def _parent(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def _kill(processes: t.Mapping[int, str]) -> t.Mapping[int, str]:
+    for pid in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return killed
+    return processes
 
 
 def interrupt(pid: int, marker: str) -> t.Mapping[int, str]:
-    """Ctrl-C."""
+    """Ctrl-C, while a module is at work if there comes one."""
+    deadline = time.monotonic() + 5
+    while (found := marked(marker)) and not any("AnsiballZ_" in what for what in found.values()) and time.monotonic() < deadline:
+        pass
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGINT)
     return marked(marker)
@@ -194,6 +220,7 @@ WAYS: t.Mapping[str, t.Callable[[int, str], t.Mapping[int, str]]] = {
     "everything": kill_everything,
     "runner": kill_runner,
     "playbook": kill_playbook,
+    "workers": kill_workers,
     "interrupt": interrupt,
 }
 """Ways to break a run off, each given the id of the runner's process and the marker of the run. They return what was at work."""
@@ -207,7 +234,21 @@ def reference(shop: _road.Shop) -> Reference:
     seen: dict[Key, float] = {}
     for when, event in found.events[:-1]:
         seen.setdefault(key_of(event), when)
-    return Reference(shop.state(), [(when, key) for key, when in seen.items()])
+    return Reference(settled(shop), [(when, key) for key, when in seen.items()])
+
+
+def settled(shop: _road.Shop) -> dict[str, t.Any]:
+    """The state of the shop. What receipts tell of a release that was taken back, and of the way back, is history and no part of the end."""
+    state = shop.state()
+    for host in state["hosts"].values():
+        entries: list[t.Mapping[str, t.Any]] = []
+        for entry in host["receipt"]["releases"]:
+            if entry["outcome"] == "rolled_back":
+                entries = [one for one in entries if one["release"] != entry["release"]]
+            else:
+                entries.append(entry)
+        host["receipt"]["releases"] = entries
+    return state
 
 
 def broken_road(shop: _road.Shop, unbroken: Reference, moments: t.Iterable[Moment]) -> list[str]:
@@ -226,7 +267,7 @@ def broken_road(shop: _road.Shop, unbroken: Reference, moments: t.Iterable[Momen
 
 def objection(found: Attempt, way: str) -> str:
     """What is wrong with how a run ended that was broken off in this way, if anything is."""
-    expected: dict[str, set[int | None]] = {"everything": {None}, "runner": {None}, "playbook": {3, 5, 6}, "interrupt": {3}}
+    expected: dict[str, set[int | None]] = {"everything": {None}, "runner": {None}, "playbook": {3, 5, 6}, "workers": {3, 5, 6}, "interrupt": {3}}
     if found.killed and found.code in expected[way]:
         late = found.took > INTERRUPTED_WITHIN and way == "interrupt"
         return f"it took {found.took:.1f} s to end" if late else ""

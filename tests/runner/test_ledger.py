@@ -23,7 +23,8 @@ import surefoot.ledger
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from surefoot.ledger import Ledger, LedgerError
 from surefoot.ledger.chain import GENESIS, hash_of
-from surefoot.ledger.schema import ENTRIES, METADATA, REVISIONS, VERSION_TABLE
+from surefoot.ledger.revisions import REVISIONS
+from surefoot.ledger.schema import ENTRIES, METADATA, VERSION_TABLE
 from surefoot.ledger.store import whoami
 from surefoot.progress import STATES, standings
 

@@ -12,7 +12,8 @@ from sqlalchemy.pool import NullPool
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from surefoot.ledger.errors import LedgerError
-from surefoot.ledger.schema import ENTRIES, REVISIONS, VERSION_TABLE, VERSIONS
+from surefoot.ledger.revisions import REVISIONS
+from surefoot.ledger.schema import ENTRIES, VERSION_TABLE, VERSIONS
 
 LOCK_WAIT = 30
 """How many seconds to wait for another process that is appending."""

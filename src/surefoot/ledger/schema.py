@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001",)
-"""Every version of the tables, oldest first; the last one is the one below."""
-
 VERSION_TABLE = "surefoot_ledger_version"
 GUARDS = {
     "sqlite": frozenset({"surefoot_ledger_insert", "surefoot_ledger_update", "surefoot_ledger_delete"}),

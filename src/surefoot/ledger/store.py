@@ -17,7 +17,8 @@ from surefoot.ledger.chain import GENESIS, Anchor, Entry, Finding, Row, against,
 from surefoot.ledger.engine import create_engine, for_writing, lock, parse_url, read_as_it_is, revision_of, upgrade
 from surefoot.ledger.errors import LedgerError, explained
 from surefoot.ledger.memory import Memory
-from surefoot.ledger.schema import ENTRIES, GUARDS, REVISIONS
+from surefoot.ledger.revisions import REVISIONS
+from surefoot.ledger.schema import ENTRIES, GUARDS
 
 LONGEST_TEXT = 1000
 _COLUMNS = tuple(ENTRIES.c.keys())

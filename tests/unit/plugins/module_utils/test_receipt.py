@@ -128,6 +128,12 @@ def test_a_way_back_to_what_was_never_verified_takes_nothing_off() -> None:
     assert after(receipt, "0.9.0", outcome="rolled_back")["verified_versions"] == ["1.0.0", "2.0.0"]
 
 
+def test_where_the_very_first_release_failed_what_it_was_taken_back_to_counts_as_verified_and_it_does_not() -> None:
+    back = after(None, "1.0.0", before="2.0.0", outcome="rolled_back")
+    assert back["verified_versions"] == ["1.0.0"]
+    assert after(back, "2.0.0", before="1.0.0")["verified_versions"] == ["1.0.0", "2.0.0"]
+
+
 def test_where_nothing_is_live_only_the_release_is_noted() -> None:
     receipt = after(None, None)
     assert (receipt["live_version"], receipt["verified_versions"], len(receipt["releases"])) == (None, [], 1)

@@ -1,0 +1,56 @@
+"""What `surefoot status` needs of a ledger in an SQLite file, without SQLAlchemy, whose import would take longer than all else that status does.
+
+Whatever is out of the ordinary is left to the ledger itself, which knows what to do about it and how to say it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sqlite3
+import typing as t
+import urllib.parse
+
+from surefoot.ledger.chain import Finding, against
+from surefoot.ledger.memory import Memory
+from surefoot.ledger.revisions import REVISIONS
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+Latest = t.Mapping[tuple[str, str, str], tuple[str, str]]
+
+_SCHEME = "sqlite:///"
+_VERSION = "SELECT version_num FROM surefoot_ledger_version"
+_LATEST = """
+    SELECT environment, feature, release, kind, at FROM surefoot_ledger
+    WHERE seq IN (SELECT max(seq) FROM surefoot_ledger WHERE kind IN (SELECT value FROM json_each(?)) GROUP BY environment, feature, release)
+"""
+_HELD = "SELECT seq, hash FROM surefoot_ledger WHERE seq = ? OR seq = (SELECT max(seq) FROM surefoot_ledger)"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Glance:
+    """What Ledger.latest and Ledger.older_copy say."""
+
+    latest: Latest
+    older_copy: tuple[Finding, ...]
+
+
+def glance(url: str, root: Path, memory: Path, kinds: t.Collection[str]) -> Glance | None:
+    """The newest entries of these kinds, and whether the ledger is an older copy; None where the ledger itself has to be asked."""
+    if not url.startswith(_SCHEME) or set(url) & set("?#%"):
+        return None
+    path = root.absolute() / url.removeprefix(_SCHEME)
+    own = Memory(memory, f"{_SCHEME}{path}").recall()
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{urllib.parse.quote(str(path))}?mode=ro", uri=True)) as connection:
+            connection.execute("BEGIN")
+            if connection.execute(_VERSION).fetchone() != (REVISIONS[-1],):
+                return None
+            rows = connection.execute(_LATEST, (json.dumps(list(kinds)),)).fetchall()
+            found = dict(connection.execute(_HELD, (own.seq,))) if own else {}
+    except sqlite3.Error:
+        return None
+    return Glance(latest={(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}, older_copy=tuple(against([own], found)) if own else ())
