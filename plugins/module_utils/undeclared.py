@@ -14,10 +14,14 @@ _NOTHING = "nothing"
 def undeclared(before: Survey, after: Survey, declared: t.Collection[str]) -> list[dict[str, str]]:
     """Each kind of step whose traces differ between two surveys of one host although it is not among the `declared` kinds, as `{kind, reason}`.
 
-    Something that came or went is a difference too; what only one of the surveys could see is none.
+    Something that came or went is a difference too, and so is what was seen and cannot be seen any more: nobody knows then whether it changed. What was not
+    looked at, or could not be seen before, is none.
     """
     found = []
     for kind in (kind for kind in _TRACES if kind not in declared):
+        if kind in _SEEN and _sees(before, kind) and _sees(after, kind) is False:
+            part, what, _told = _SEEN[kind]
+            found.append(dict(kind=kind, reason="%s was read before and cannot be read now: %s" % (what, after[part].get("reason") or "no reason was given")))
         then, now = _TRACES[kind](before), _TRACES[kind](after)
         for trace in then:
             if trace in now and then[trace] != now[trace]:
@@ -71,3 +75,16 @@ _TRACES: dict[str, t.Callable[[Survey], Traces]] = {
     "flush_cache": _fingerprint,
     "enable_feature": _audience,
 }
+
+_SEEN = {
+    "restart": ("service", "the service", "known"),
+    "migrate": ("migrations", "the database", "readable"),
+    "flush_cache": ("cache", "the cache", "reachable"),
+}
+"""For kinds whose state may be out of sight: its part of a survey, the word for it, and the key that says whether it was seen."""
+
+
+def _sees(survey: Survey, kind: str) -> bool | None:
+    """Whether a survey saw the state of a kind; None where it did not look."""
+    part, _what, told = _SEEN[kind]
+    return bool(survey[part].get(told)) if survey.get(part) else None

@@ -62,18 +62,25 @@ def test_where_nothing_changed_nothing_is_found() -> None:
     assert undeclared(BEFORE, noted, ()) == []
 
 
+@pytest.mark.parametrize("part", KINDS)
+def test_what_one_survey_did_not_look_at_is_no_change(part: str) -> None:
+    assert undeclared(BEFORE, {**BEFORE, part: None}, ()) == []
+    assert undeclared({**BEFORE, part: None}, BEFORE, ()) == []
+
+
 @pytest.mark.parametrize(
-    ("part", "unseen"),
+    ("part", "unseen", "what"),
     [
-        *((part, None) for part in KINDS),
-        ("service", {"known": False, "running": False, "pid": None, "started_at": None}),
-        ("migrations", {"readable": False, "current": []}),
-        ("cache", {"reachable": False, "stored": None}),
+        ("service", {"known": False, "running": False, "pid": None, "started_at": None}, "the service"),
+        ("migrations", {"readable": False, "current": []}, "the database"),
+        ("cache", {"reachable": False, "stored": None}, "the cache"),
     ],
 )
-def test_what_one_survey_could_not_see_is_no_change(part: str, unseen: dict[str, t.Any] | None) -> None:
-    assert undeclared(BEFORE, {**BEFORE, part: unseen}, ()) == []
-    assert undeclared({**BEFORE, part: unseen}, BEFORE, ()) == []
+def test_what_cannot_be_seen_any_more_may_have_changed_and_what_could_not_be_seen_before_is_no_change(part: str, unseen: dict[str, t.Any], what: str) -> None:
+    after = {**BEFORE, part: {**unseen, "reason": "it is down"}}
+    assert undeclared(BEFORE, after, ()) == [{"kind": KINDS[part], "reason": f"{what} was read before and cannot be read now: it is down"}]
+    assert undeclared(BEFORE, after, [KINDS[part]]) == []
+    assert undeclared(after, BEFORE, ()) == []
 
 
 WORKER: dict[str, t.Any] = {"name": "mailer", "known": True, "running": True, "pid": 20, "started_at": 6.0}
