@@ -22,6 +22,19 @@ class WayBack:
     obstacles: tuple[str, ...] = ()
 
 
+NOTHING_TO_UNDO = "there is nothing to undo"
+NOTHING_BEFORE = "nothing was live before"
+HARMLESS = frozenset({NOTHING_TO_UNDO, NOTHING_BEFORE})
+"""Obstacles that leave nobody worse off: nothing is changed, or there was nothing that users could go back to."""
+
+
+def irrevocable(release: Release, before: Before) -> tuple[str, ...]:
+    """Why users could not be given back what they had, once `release` is begun; empty where they could, or had nothing."""
+    if release.playbook:
+        return ("what a playbook of its own does is not undone by surefoot",)
+    return tuple(obstacle for obstacle in way_back(release, before).obstacles if obstacle not in HARMLESS)
+
+
 def way_back(release: Release, before: Before, *, reversible_migration: bool = True) -> WayBack:
     """The way back from `release`, by the state `before` it.
 
@@ -38,7 +51,7 @@ def way_back(release: Release, before: Before, *, reversible_migration: bool = T
     if obstacles:
         return WayBack(release=None, obstacles=tuple(obstacles))
     if not steps:
-        return WayBack(release=None, obstacles=("there is nothing to undo",))
+        return WayBack(release=None, obstacles=(NOTHING_TO_UNDO,))
     return WayBack(release=dataclasses.replace(release, why=f"The way back from {release.name}", steps=steps, soak=0.0, hooks={}, verify=()))
 
 
@@ -62,7 +75,7 @@ def _install(release: Release, before: list[t.Mapping[str, t.Any]], reversible: 
         return None
     if len(versions) > 1:
         return f"different versions were live before: {', '.join(versions)}"
-    return "nothing was live before" if versions == ["None"] else {"version": versions[0]}
+    return NOTHING_BEFORE if versions == ["None"] else {"version": versions[0]}
 
 
 def _restart(release: Release, before: list[t.Mapping[str, t.Any]], reversible: bool) -> Undone:

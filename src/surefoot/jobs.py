@@ -22,7 +22,7 @@ from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseS
 from surefoot.known_surveys import KnownSurveys
 from surefoot.lock import hold
 from surefoot.planning import FeaturePlan, Surveyed, before_states, concerned
-from surefoot.progress import SETTLED, ReleaseProgress
+from surefoot.progress import ReleaseProgress
 from surefoot.saved_plan import SavedPlan, check_saved
 from surefoot.watch import Watch
 
@@ -59,8 +59,11 @@ class Job:
     plan: str | None = None
     known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
 
-    def apply(self, *, to: str | None, everything: bool, auto_rollback: bool, saved: SavedPlan | None) -> Work:
-        """Perform the next release; up to and with `to`, `everything` that is left, or just the releases of a saved plan."""
+    def apply(self, *, to: str | None, everything: bool, auto_rollback: bool, saved: SavedPlan | None, without_way_back: bool = False) -> Work:
+        """Perform the next release; up to and with `to`, `everything` that is left, or just the releases of a saved plan.
+
+        One from which there is no way back is only begun `without_way_back`.
+        """
         self._check_name(to)
         self.plan = saved.digest if saved else None
         outcomes: dict[str, Outcome] = {}
@@ -78,11 +81,12 @@ class Job:
                     message = f"The feature file was changed since this was begun, so {name} was not"
                     raise Refused(message, seen="\n".join(moved), todo="look at the change, then apply again")
                 stopped = self._stopped(following.release, surveyed, ledger)
+                if planned.refusals and not stopped:
+                    raise Refused(f"Release {name} is refused, nothing was changed", seen="\n".join(spoken(refusal) for refusal in planned.refusals))
+                stopped = stopped or (None if without_way_back else _unconfirmed(planned))
                 if stopped:
                     yield ReleaseEnded(release=name, outcome=stopped.state, reasons=stopped.reasons)
                     return Applied(outcomes={**outcomes, name: stopped})
-                if planned.refusals:
-                    raise Refused(f"Release {name} is refused, nothing was changed", seen="\n".join(spoken(refusal) for refusal in planned.refusals))
                 conductor = self._conductor(ledger, lock)
                 outcome, rolled_back = yield from self._perform(conductor, following, planned, surveyed, auto_rollback=auto_rollback)
                 outcomes[name] = outcome
@@ -201,7 +205,7 @@ class Job:
         names = [one.release.name for one in planned.progress.releases]
         yield ReleaseStarted(release=release.name, why=release.why, position=names.index(release.name) + 1, total=len(names), run=conductor.run)
         yield Planned(release=release.name, plan=planned.plans[0].as_mapping())
-        before: Before = standing.before if standing.state not in {"none", "adopted", *SETTLED} else before_states(planned.plans[0])
+        before: Before = before_states(planned.plans[0]) if standing.begins else standing.before
         hosts = concerned(release, surveyed.hosts)
         if following.state == "behind":
             return (yield from conductor.catch_up(release, hosts)), None
@@ -251,3 +255,11 @@ class Job:
         known = [release.name for release in self.project.feature(self.feature).parsed()]
         if name is not None and name not in known:
             raise InvalidInput(f"Feature {self.feature} has no release {name}", seen=", ".join(known))
+
+
+def _unconfirmed(planned: FeaturePlan) -> Outcome | None:
+    """That a release waits for a person to confirm it, since there is no way back from it."""
+    if not planned.irrevocable:
+        return None
+    told = f"There is no way back: {'; '.join(planned.irrevocable)}; next: where that is accepted, apply it with --no-way-back"
+    return Outcome(state="waiting", reasons=(told,))

@@ -8,7 +8,7 @@ import typing as t
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
-from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import WayBack, way_back
+from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import WayBack, irrevocable, way_back
 from surefoot.policy import Ruling
 from surefoot.progress import IN_PLACE, Progress, Standing, progress
 
@@ -57,6 +57,8 @@ class FeaturePlan:
     plans: tuple[Plan, ...]
     refusals: tuple[Refusal, ...] = ()
     back: WayBack | None = None
+    irrevocable: tuple[str, ...] = ()
+    """Why users could not be given back what they have, once the next release is begun."""
     ruling: Ruling = dataclasses.field(default_factory=Ruling)
     took: t.Mapping[str, Took] = dataclasses.field(default_factory=dict)
 
@@ -80,7 +82,9 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
         message = f"Release {todo[0].release.name} is not done in {environment} yet, and a limit only brings up hosts that are behind"
         refusals.append(Refusal(message=message, todo="apply it without --limit first"))
     back = way_back(todo[0].release, before_states(plans[0])) if plans else None
-    return FeaturePlan(feature=feature, environment=environment, progress=come, plans=plans, refusals=tuple(refusals), back=back)
+    begins = plans and todo[0].state != "behind" and todo[0].standing.begins
+    lost = irrevocable(todo[0].release, before_states(plans[0])) if begins else ()
+    return FeaturePlan(feature=feature, environment=environment, progress=come, plans=plans, refusals=tuple(refusals), back=back, irrevocable=lost)
 
 
 def _drifted(feature: str, environment: str, come: Progress) -> t.Iterator[Refusal]:

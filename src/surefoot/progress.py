@@ -43,6 +43,11 @@ class Standing:
     runs: frozenset[str] = frozenset()
     accepted: str = ""
 
+    @property
+    def begins(self) -> bool:
+        """Whether the release would begin now, and not go on where it was broken off or had failed."""
+        return self.state in {"none", "adopted", *SETTLED}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReleaseProgress:

@@ -174,14 +174,16 @@ class Project(Application):
         to: str | None = None,
         everything: bool = False,
         auto_rollback: bool = True,
+        without_way_back: bool = False,
         saved: SavedPlan | None = None,
     ) -> Applying:
         """Perform the next release; up to and with `to`, `everything` that is left, or just what a `saved` plan holds.
 
-        Nothing is done before the events are iterated over.
+        A release from which there is no way back waits, unless `without_way_back`. Nothing is done before the events are iterated over.
         """
         job = self._job(feature, environment)
-        return Applying(job.apply(to=to, everything=everything, auto_rollback=auto_rollback, saved=saved), job.cancelled)
+        work = job.apply(to=to, everything=everything, auto_rollback=auto_rollback, saved=saved, without_way_back=without_way_back)
+        return Applying(work, job.cancelled)
 
     def rollback(self, feature: str, environment: str | None = None, *, to: str | None = None) -> Applying:
         """Undo the last release that is in place; with `to`, everything after that release. Raises Refused for a project with a limit."""

@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
 from runner import _fakes
-from runner._fakes import Died, World, ended_as, failing, has_receipts, judging, kinds, standing
+from runner._fakes import Died, World, ended, ended_as, failing, has_receipts, judging, kinds, standing
 from runner.conftest import Write
 from surefoot.events import HostFailed, LeftDrained, ReleaseEnded
 from surefoot.playbooks import RunEvent
@@ -155,3 +155,26 @@ def test_a_host_that_stays_drained_is_the_last_thing_told(shop: Write, world: Wo
     assert last.hosts == work.finish().drained == ("h2",)
     world.once["rollback api"] = drained
     assert project.rollback("reviews").finish().drained == ("h2",)
+
+
+def test_a_release_without_a_way_back_waits_for_its_own_confirmation(shop: Write, world: World) -> None:
+    project = shop({"release": "own", "why": "What the team has", "playbook": "own.yml"}, {"release": "api", "install": {"version": "2.0.0"}, "restart": {}})
+    (project.root / "own.yml").write_text("[]")
+    waiting = project.apply("reviews", everything=True).finish().outcomes["own"]
+    assert waiting.state == "waiting"
+    assert "There is no way back: what a playbook of its own does is not undone by surefoot" in waiting.reasons[0]
+    assert (world.played(), kinds(project)) == ([], [])
+    world.instead["own.yml"] = lambda world, _variables: iter([ended(list(world.hosts))])
+    assert project.apply("reviews", without_way_back=True).finish().ok
+
+
+def test_a_first_installation_and_one_that_goes_on_need_no_other_confirmation(shop: Write, world: World) -> None:
+    project = shop({"release": "api", "install": {"version": "2.0.0"}, "restart": {}})
+    for host in world.hosts.values():
+        host["artifacts"] |= {"live": None, "staged": []}
+    assert project.plan("reviews").irrevocable == ()
+    world.hosts["h1"]["artifacts"]["live"] = {"version": "1.0.0", "sha256": "0", "since": 1.0}
+    assert "different versions were live before" in project.plan("reviews").irrevocable[0]
+    with project.ledger() as ledger:
+        ledger.append("test", "started", {"before": {"install": {"h1": {"live": "1.0.0"}}}}, feature="reviews", release="api", run="r")
+    assert project.plan("reviews").irrevocable == ()

@@ -31,6 +31,7 @@ from surefoot.exits import Exit
 @click.option("--plan", "plan_path", type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path), help="Apply just what this saved plan holds.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--no-rollback", is_flag=True, help="Leave a failed release as it is.")
+@click.option("--no-way-back", is_flag=True, help="Also begin a release from which there is no way back.")
 @lock_wait_option
 @feature_argument
 @ansible_options
@@ -43,6 +44,7 @@ def command(
     plan_path: pathlib.Path | None,
     yes: bool,
     no_rollback: bool,
+    no_way_back: bool,
     feature: str | None,
     **given: t.Any,
 ) -> Exit:
@@ -78,9 +80,10 @@ def command(
             return Exit.WAITING
         if not click.confirm("Apply?", err=True):
             return Exit.WAITING
-    code = follow(
-        project.apply(name, environment, to=to, everything=everything, auto_rollback=not no_rollback, saved=saved), as_json=as_json, verbose=given["verbose"]
-    )
+        if plan.irrevocable and not no_way_back:
+            no_way_back = click.confirm("There is no way back from it. Apply it all the same?", err=True)
+    work = project.apply(name, environment, to=to, everything=everything, auto_rollback=not no_rollback, without_way_back=no_way_back, saved=saved)
+    code = follow(work, as_json=as_json, verbose=given["verbose"])
     if not as_json:
         console(stderr=True).print(_closing(code, name), style="dim")
     return code

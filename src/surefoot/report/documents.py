@@ -29,6 +29,7 @@ def plan_document(plan: FeaturePlan) -> dict[str, t.Any]:
         "way_back": None
         if plan.back is None
         else {"release": plan.back.release.as_mapping() if plan.back.release else None, "obstacles": list(plan.back.obstacles)},
+        "irrevocable": list(plan.irrevocable),
     }
 
 

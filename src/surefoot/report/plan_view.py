@@ -33,6 +33,8 @@ def show_plan(console: Console, plan: FeaturePlan, *, probes: t.Sequence[str]) -
     if back is not None:
         told = "undoes " + ", ".join(back.release.steps) if back.release else f"none: {'; '.join(back.obstacles)}"
         console.print(Text.assemble(("  way back        ", "dim"), told))
+    if plan.irrevocable:
+        console.print(Text("  … it waits for somebody to accept that, with surefoot apply --no-way-back", style="yellow"))
     for refusal in plan.refusals:
         console.print(Text(f"  ✗ {spoken_refusal(refusal)}", style="red"))
     for objection in (*plan.ruling.refusals, *plan.ruling.waits_for):
