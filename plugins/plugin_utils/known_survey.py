@@ -24,3 +24,15 @@ def known_survey(known: t.Mapping[str, t.Any] | None, asked: t.Mapping[str, t.An
         return None
     left_out = {part for kind, part in PARTS.items() if kind not in asked}
     return {part: None if part in left_out else found for part, found in known["survey"].items()}
+
+
+def masked(value: t.Any, secrets: t.Collection[str]) -> t.Any:
+    """Plain data with every one of the `secrets` blanked, wherever it stands in a text."""
+    if isinstance(value, dict):
+        return {key: masked(part, secrets) for key, part in value.items()}
+    if isinstance(value, list):
+        return [masked(part, secrets) for part in value]
+    if isinstance(value, str):
+        for secret in sorted(secrets, key=len, reverse=True):
+            value = value.replace(secret, "…")
+    return value

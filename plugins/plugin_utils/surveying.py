@@ -9,9 +9,12 @@ import functools
 import json
 import typing as t
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.known_survey import asked_of, known_survey
+from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
+from ansible_collections.surefoot.release.plugins.module_utils.survey import secret_values
+from ansible_collections.surefoot.release.plugins.plugin_utils.known_survey import asked_of, known_survey, masked
 from ansible_collections.surefoot.release.plugins.plugin_utils.role_variables import survey_options
 
 
@@ -28,7 +31,10 @@ class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not 
         host = str(variables["inventory_hostname"])
         if scope:
             args.update(survey_options(scope, host, lambda name: self._variable(name, variables)))
-        asked = _plain(asked_of(args))
+        try:
+            asked = masked(_plain(asked_of(args)), secret_values(args))
+        except SurefootError as error:
+            raise AnsibleActionFail(str(error)) from error
         survey = known_survey(_read(known).get(host), asked) if known else None
         if survey:
             result.update(changed=False, survey=survey)
