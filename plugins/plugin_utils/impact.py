@@ -236,8 +236,8 @@ class _Gaps:
             self.close(moment)
 
     def close(self, moment: float) -> None:
-        assert self.edge is not None
-        gap = _Gap(moment - self.edge, self.failed)
+        edge = moment if self.edge is None else self.edge
+        gap = _Gap(moment - edge, self.failed)
         if not gap.failed:
             self.silence = max(self.silence, gap.length)
         elif not self.outage.failed or gap.length > self.outage.length:
