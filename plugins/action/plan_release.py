@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -12,7 +11,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
 from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
-from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken
+from ansible_collections.surefoot.release.plugins.plugin_utils.plain import plain
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, has_staged, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import with_names
@@ -29,24 +29,24 @@ class ActionModule(ActionBase):
         scope = args["scope"]
         hosts = _within_limit(scope["hosts"], variables)
         surveys = {
-            host: plain for host in variables["ansible_play_hosts_all"] if (plain := _plain(variables["hostvars"][host].get("survey_result", {}).get("survey")))
+            host: found for host in variables["ansible_play_hosts_all"] if (found := plain(variables["hostvars"][host].get("survey_result", {}).get("survey")))
         }
         written = self._templar.template(scope["release"])
         try:
-            release = parse_release(_plain(written), scope["feature"])
+            release = parse_release(plain(written), scope["feature"])
             stage = at_ramp_stage(release, args["ramp"], surveys)
             wanted = here(stage, hosts) if variables.get("ansible_limit") else stage
-            undoing = parse_release(_plain(scope["undoing"]), scope["feature"]) if scope.get("undoing") else None
-            plan = plan_release(wanted, [parse_release(_plain(before), scope["feature"]) for before in scope["earlier"]], surveys, hosts, undoing)
+            undoing = parse_release(plain(scope["undoing"]), scope["feature"]) if scope.get("undoing") else None
+            plan = plan_release(wanted, [parse_release(plain(before), scope["feature"]) for before in scope["earlier"]], surveys, hosts, undoing)
         except SurefootError as error:
             raise AnsibleActionFail(str(error)) from error
         if plan.refusals:
             raise AnsibleActionFail(_refused(plan))
         facts = {
             "surefoot_release": {
-                **_plain(written),
+                **plain(written),
                 **{kind: dict(step) for kind, step in stage.steps.items()},
-                "verify": with_names(_plain(written).get("verify", ())),
+                "verify": with_names(plain(written).get("verify", ())),
                 "digest": release.digest(),
             },
             "surefoot_plan": {
@@ -90,14 +90,4 @@ def _has_secrets(gates: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
 
 def _refused(plan: Plan) -> str:
     lines = [f"Release {plan.release.name} is refused, nothing was changed"]
-    return "\n".join([*lines, *(f"- {_line(refusal)}" for refusal in plan.refusals)])
-
-
-def _line(refusal: Refusal) -> str:
-    parts = [f"{refusal.host}: {refusal.message}" if refusal.host else refusal.message]
-    return "; ".join([*parts, *([f"found: {refusal.seen}"] if refusal.seen else []), *([f"next: {refusal.todo}"] if refusal.todo else [])])
-
-
-def _plain(value: t.Any) -> t.Any:
-    """Plain data out of the lazy containers and tagged strings that values of variables are."""
-    return json.loads(json.dumps(value, default=str))
+    return "\n".join([*lines, *(f"- {spoken(refusal)}" for refusal in plan.refusals)])

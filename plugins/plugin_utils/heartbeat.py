@@ -37,7 +37,10 @@ def keep(beat: t.Callable[[], Answer], heart: str, ttl: float, alive: t.Callable
 
     A beat that fails is tried again until half of `ttl` has gone without a good one: the holder is told in time to stop before others count it as dead.
     """
-    good = last_beat(heart)
+    try:
+        good = last_beat(heart)
+    except FileNotFoundError:  # the holder has ended already
+        return {}
     due = good + ttl / 4
     answer: Answer = {}
     while os.path.exists(heart) and alive():

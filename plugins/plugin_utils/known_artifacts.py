@@ -31,7 +31,12 @@ def _digest(version: str, variable: Variable, root: str) -> str | None:
     if not isinstance(artifact, str) or is_url(artifact):
         return None
     try:
-        with open(os.path.join(root, artifact), "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digest_of(os.path.join(root, artifact))
     except (OSError, ValueError):
         return None
+
+
+def digest_of(path: str) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

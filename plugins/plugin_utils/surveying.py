@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
 from ansible_collections.surefoot.release.plugins.module_utils.survey import secret_values
 from ansible_collections.surefoot.release.plugins.plugin_utils.known_survey import asked_of, known_survey, masked
+from ansible_collections.surefoot.release.plugins.plugin_utils.plain import plain
 from ansible_collections.surefoot.release.plugins.plugin_utils.role_variables import survey_options
 
 
@@ -32,7 +33,7 @@ class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not 
         if scope:
             args.update(survey_options(scope, host, lambda name: self._variable(name, variables)))
         try:
-            asked = masked(_plain(asked_of(args)), secret_values(args))
+            asked = masked(plain(asked_of(args)), secret_values(args))
         except SurefootError as error:
             raise AnsibleActionFail(str(error)) from error
         survey = known_survey(_read(known).get(host), asked) if known else None
@@ -53,7 +54,3 @@ def _read(path: str) -> dict[str, t.Any]:
     """Known surveys by host. They hold what hosts said, which as a variable would be taken for templates."""
     with open(path, encoding="utf-8") as stream:
         return t.cast("dict[str, t.Any]", json.load(stream))
-
-
-def _plain(value: t.Any) -> t.Any:
-    return json.loads(json.dumps(value, default=str))

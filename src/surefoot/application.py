@@ -75,12 +75,12 @@ class Application:
 
     def older_copy(self) -> list[str]:
         """Whether the ledger has lost entries that this machine wrote, a sentence each; quick, and a part of `check_ledger`."""
-        return [str(finding) for finding in self._glance().older_copy]
+        return [str(finding) for finding in self._glance(()).older_copy]
 
     def status(self, environment: str | None = None) -> list[dict[str, t.Any]]:
         """Where each release of each feature stands in each environment by the ledger, without asking a host."""
         names = [self.environment(environment)[0]] if environment else list(self.file.environments)
-        known = self._glance().latest
+        known = self._glance(STATES).latest
         return [_status(self.feature(name), names, known) for name in self.features()]
 
     def lint(self, feature: str) -> tuple[Finding, ...]:
@@ -96,11 +96,11 @@ class Application:
     def _memory(self) -> pathlib.Path:
         return self.state_directory / "ledger.head"
 
-    def _glance(self) -> Glance:
-        if quick := glance(self.file.ledger, self.root, self._memory, STATES):
+    def _glance(self, kinds: t.Collection[str]) -> Glance:
+        if quick := glance(self.file.ledger, self.root, self._memory, kinds):
             return quick
         with self.ledger() as ledger:
-            return Glance(latest=ledger.latest(STATES), older_copy=tuple(ledger.older_copy()))
+            return Glance(latest=ledger.latest(kinds), older_copy=tuple(ledger.older_copy()))
 
 
 def _status(feature: FeatureFile, places: t.Iterable[str], known: t.Mapping[tuple[str, str, str], tuple[str, str]]) -> dict[str, t.Any]:

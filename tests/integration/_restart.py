@@ -93,6 +93,17 @@ WSGI = textwrap.dedent(
     '''
 )
 
+GUNICORN = textwrap.dedent(
+    """
+    import pathlib
+    control_socket_disable = True
+
+    def post_worker_init(worker):
+        with open(pathlib.Path(__file__).parent / "ready", "a") as ready:
+            ready.write("x")
+    """
+)
+
 WORKER = textwrap.dedent(
     """
     import pathlib, sys, time
@@ -176,10 +187,15 @@ class App:
 
     def gunicorn(self, *options: str) -> str:
         """The command line of a gunicorn with two workers, which loads the application anew by way of `current` when it gets a HUP."""
-        # In a file, where a gunicorn that knows no such thing takes no offence
-        (self.root / "gunicorn.py").write_text("control_socket_disable = True")
+        # In a file, where a gunicorn that knows no such thing as the socket takes no offence
+        (self.root / "gunicorn.py").write_text(GUNICORN)
         words = ["--config", f"{self.root}/gunicorn.py", "--chdir", f"{self.root}/current", "--bind", f"127.0.0.1:{self.port}", "--workers", "2"]
         return " ".join([str(BIN / "gunicorn"), *words, *options, "wsgi:app"])
+
+    def both_workers_loaded(self) -> bool:
+        """Whether both of gunicorn's workers have loaded the application; it listens before they have."""
+        ready = self.root / "ready"
+        return ready.exists() and len(ready.read_text()) >= 2
 
     def options(self, **changes: t.Any) -> dict[str, t.Any]:
         """Options of the restart module for the manager `command`, with short limits."""

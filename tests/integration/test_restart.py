@@ -284,6 +284,7 @@ def test_a_unit_that_was_taken_along_is_not_restarted_twice(app: App) -> None:
 def a_gunicorn(app: App, *arguments: str) -> t.Iterator[dict[str, t.Any]]:
     """Gunicorn under supervisord; gives the options to reload it."""
     with a_supervisord(app, command=app.gunicorn(*arguments)) as config:
+        await_true(app.both_workers_loaded)  # one that is late would load what is live by then
         try:
             yield app.options(manager="supervisor", commands=None, supervisor_config=str(config), method="reload", reload_signal="HUP")
         finally:

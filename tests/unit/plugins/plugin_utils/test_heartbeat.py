@@ -100,3 +100,8 @@ def test_a_holder_that_died_is_not_kept(heart: pathlib.Path, clock: Clock) -> No
 def test_the_end_of_the_holder_is_not_a_failure_of_its_last_beat(heart: pathlib.Path, clock: Clock) -> None:
     answer, _beats = keep(heart, clock, GOOD, FAILED)
     assert answer == {}
+
+
+def test_a_holder_that_ended_before_the_first_beat_is_not_kept(heart: pathlib.Path, clock: Clock) -> None:
+    heart.unlink()
+    assert keep(heart, clock, GOOD) == ({}, [])
