@@ -10,7 +10,8 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan,
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import WayBack, irrevocable, way_back
 from surefoot.policy import Ruling
-from surefoot.progress import IN_PLACE, Progress, Standing, progress
+from surefoot.progress import Progress, Standing, progress
+from surefoot.states import IN_PLACE
 
 if t.TYPE_CHECKING:
     from surefoot.ledger import Entry

@@ -8,18 +8,12 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import verified_here
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
+from surefoot.states import IN_PLACE, SETTLED, STATES, UNDER_WAY
 
 if t.TYPE_CHECKING:
     from surefoot.ledger import Entry
 
 Survey = t.Mapping[str, t.Any]
-
-IN_PLACE = frozenset({"verified", "adopted"})
-SETTLED = frozenset({"verified", "rolled_back"})
-UNDER_WAY = frozenset({"started", "released", "rolling_back", "rollback_failed"})
-
-STATES = SETTLED | UNDER_WAY | {"failed", "adopted"}
-"""The kinds of ledger entry that are also the state a release is in from then on."""
 
 _ABOUT_RELEASES = STATES | {"catching_up", "caught_up", "catch_up_failed"}
 

@@ -21,8 +21,9 @@ from surefoot.ledger.store import whoami
 from surefoot.planning import FeaturePlan, Survey, Surveyed, last_took, plan_feature, planned_artifacts
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded
 from surefoot.policy import Request, Ruling
-from surefoot.progress import IN_PLACE, Standing, standings
+from surefoot.progress import Standing, standings
 from surefoot.saved_plan import MOST_COMPARED, SavedPlan, Source, make_saved_plan, recent
+from surefoot.states import IN_PLACE
 
 
 class Cancelled(SurefootError):

@@ -9,9 +9,12 @@ import sys
 
 import pytest
 
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from surefoot.application import Application
 from surefoot.ledger import Ledger
 from surefoot.ledger.glance import Glance, glance
-from surefoot.progress import STATES
+from surefoot.states import STATES
+from surefoot.status import status
 
 URL = "sqlite:///kept/the ledger.db"
 
@@ -68,10 +71,48 @@ def test_a_ledger_of_another_version_and_a_damaged_one_are_left_to_the_ledger(tm
     assert glance(URL, tmp_path, tmp_path / "head", STATES) is None
 
 
-def test_status_does_without_sqlalchemy(tmp_path: pathlib.Path) -> None:
+PROJECT = '{"app": "shop", "ledger": "sqlite:///kept/the ledger.db", "environments": {"staging": {"inventory": "hosts"}, "production": {"inventory": "hosts"}}}'
+FEATURE = '{"feature": "reviews", "releases": [{"release": "table", "install": {"version": "1"}}, {"release": "ui", "install": {"version": "2"}}]}'
+
+
+def written(root: pathlib.Path, project: str = PROJECT, feature: str = FEATURE) -> pathlib.Path:
+    """The project file, beside the ledger and a feature."""
+    filled(root)
+    (root / "features").mkdir()
+    (root / "features/reviews.yml").write_text(feature)
+    (root / "surefoot.yml").write_text(project)
+    return root / "surefoot.yml"
+
+
+def test_status_does_without_what_takes_long_to_import(tmp_path: pathlib.Path) -> None:
     """It is what makes status instant."""
-    filled(tmp_path)
-    (tmp_path / "surefoot.yml").write_text('{"app": "shop", "ledger": "sqlite:///kept/the ledger.db", "environments": {"staging": {"inventory": "hosts"}}}')
-    code = "import sys; from surefoot.application import Application as A; print(A.load('surefoot.yml').status(), 'sqlalchemy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True, check=True)
-    assert done.stdout == "[] False\n"
+    path = written(tmp_path)
+    code = "import pathlib, sys; from surefoot.status import status; status(pathlib.Path('surefoot.yml')); print({'sqlalchemy', 'pydantic'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=path.parent, text=True, capture_output=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("environment", [None, "staging"])
+def test_status_by_names_is_status_by_models(tmp_path: pathlib.Path, environment: str | None) -> None:
+    path = written(tmp_path)
+    standing, findings = status(path, environment)
+    assert (standing, findings) == (Application.load(path).status(environment), [])
+    assert standing[0]["releases"][0]["environments"]["staging"]["state"] == "verified"
+    assert standing[0]["releases"][1]["environments"]["staging"] == {"state": "none", "since": ""}
+
+
+@pytest.mark.parametrize(
+    ("project", "feature", "environment", "message"),
+    [
+        (PROJECT, FEATURE, "prodction", "prodction"),
+        ("[]", FEATURE, None, "surefoot.yml"),
+        (PROJECT.replace("{", "", 1), FEATURE, None, "surefoot.yml:1:"),
+        (PROJECT.replace('"environments"', '"environment"'), FEATURE, None, "did you mean environments"),
+        (PROJECT.replace('"sqlite:///kept/the ledger.db"', "7"), FEATURE, None, "ledger is text"),
+        (PROJECT, '{"feature": "reviews", "releases": [{"name": "table"}]}', None, "reviews.yml:1:"),
+        (PROJECT, '{"feature": "reviews", "releases": [{"release": 7, "install": {"version": "1"}}]}', None, "release is text"),
+    ],
+)
+def test_status_says_of_files_without_names_what_is_wrong(tmp_path: pathlib.Path, project: str, feature: str, environment: str | None, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        status(written(tmp_path, project, feature), environment)

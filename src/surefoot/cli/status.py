@@ -20,12 +20,11 @@ def command(project_path: pathlib.Path, environment: str | None, as_json: bool) 
 
     Ends with 4 when the ledger is an older copy of the one this machine wrote to.
     """
-    from surefoot.application import Application
     from surefoot.report.console import console
     from surefoot.report.tables import status_table
+    from surefoot.status import status
 
-    application = Application.load(project_path)
-    standing, findings = application.status(environment), application.older_copy()
+    standing, findings = status(project_path, environment)
     if as_json:
         click.echo(json.dumps({"format": 1, "features": standing, "findings": findings}, indent=2))
     else:

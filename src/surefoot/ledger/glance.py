@@ -19,7 +19,11 @@ from surefoot.ledger.revisions import REVISIONS
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-Latest = t.Mapping[tuple[str, str, str], tuple[str, str]]
+MEMORY = ".surefoot/ledger.head"
+"""Where, below the directory of the project file, a machine remembers the newest entry it wrote."""
+
+Known = t.Mapping[tuple[str, str, str], tuple[str, str]]
+"""By environment, feature and release the kind of the newest entry and its time (UTC, ISO)."""
 
 _SCHEME = "sqlite:///"
 _VERSION = "SELECT version_num FROM surefoot_ledger_version"
@@ -34,8 +38,19 @@ _HELD = "SELECT seq, hash FROM surefoot_ledger WHERE seq = ? OR seq = (SELECT ma
 class Glance:
     """What Ledger.latest and Ledger.older_copy say."""
 
-    latest: Latest
+    latest: Known
     older_copy: tuple[Finding, ...]
+
+
+def look(url: str, root: Path, kinds: t.Collection[str]) -> Glance:
+    """The newest entries of these kinds in the ledger at `url`, and whether it is an older copy. Raises LedgerError."""
+    memory = root / MEMORY
+    if quick := glance(url, root, memory, kinds):
+        return quick
+    from surefoot.ledger.store import Ledger
+
+    with Ledger(url, root=root, memory=memory) as ledger:
+        return Glance(latest=ledger.latest(kinds), older_copy=tuple(ledger.older_copy()))
 
 
 def glance(url: str, root: Path, memory: Path, kinds: t.Collection[str]) -> Glance | None:
