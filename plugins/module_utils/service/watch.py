@@ -22,6 +22,8 @@ _DOWN_SECONDS = 1.0
 # Who died before must outlive this before it is believed; so must a service that nobody can ask.
 _DOUBT_SECONDS = 1.5
 _PATIENCE = 2
+# Asking a manager starts a program, which many hosts on one machine would feel; whether anybody listens yet is asked for next to nothing.
+_MANAGER_SECONDS = 0.5
 _GLANCE_SECONDS = 2.0
 # Less would cut the last answer short, and with it the evidence.
 _LAST_LOOK_SECONDS = 1.0
@@ -99,6 +101,7 @@ class _Watch:
         self._lives: list[Process] = []
         self._down_since: float | None = None
         self._good_since: float | None = None
+        self._looked_at: float | None = None
         self._words: list[str] = []
 
     @property
@@ -110,14 +113,22 @@ class _Watch:
         """Look at once and then every `health_interval` seconds until the service is healthy; None where it is not when the time is over."""
         deadline = time.monotonic() + timeout
         while True:
-            healthy = self.look(max(deadline - time.monotonic(), _LAST_LOOK_SECONDS))
-            left = deadline - time.monotonic()
-            if healthy or left <= 0:
-                return healthy
-            time.sleep(min(self._params["health_interval"], left))
+            if not self._still_refuses(deadline - time.monotonic()):
+                healthy = self.look(max(deadline - time.monotonic(), _LAST_LOOK_SECONDS))
+                if healthy or time.monotonic() >= deadline:
+                    return healthy
+            time.sleep(min(self._params["health_interval"], max(deadline - time.monotonic(), 0)))
+
+    def _still_refuses(self, left: float) -> bool:
+        """Whether there is nothing to look at yet: the manager was asked a moment ago, and nobody listens where the service is to answer."""
+        url = self._params["health_url"]
+        if not url or left <= 0 or self._looked_at is None or time.monotonic() - self._looked_at > _MANAGER_SECONDS:
+            return False
+        return health.ask(self._params, url, timeout=min(left, health.ATTEMPT_SECONDS)).refused
 
     def look(self, left: float) -> Healthy | None:
         """One look, each question in it not longer than the time `left`; None where the service is not healthy (yet)."""
+        self._looked_at = time.monotonic()
         status = self._manager.status()
         self._words = [status.detail]
         self._require_life(status)
