@@ -55,6 +55,7 @@ class ActionModule(ActionBase):
                 "unstaged": [
                     host for host in dict.fromkeys([*hosts["install"], *hosts["migrate"]]) if not has_staged(surveys.get(host, {}), release.staged_version)
                 ],
+                "activates_apart": wanted.activates_apart,
                 "final": stage is release,
             },
             "surefoot_root": scope["root"],

@@ -233,7 +233,8 @@ def _tell(release: str, answer: HostAnswered) -> t.Iterator[Event]:
     if gate := result.get("gate"):
         yield GateAsked(release=release, name=gate["name"], verdict=gate["verdict"], seen=gate["seen"], waited=gate["waited"])
     elif step := result.get("step"):
-        yield StepDone(release=release, host=answer.host, step=step, changed=bool(result.get("changed")))
+        for done in filter(None, (result.get("activation"), step)):
+            yield StepDone(release=release, host=answer.host, step=done, changed=done["before"] != done["after"])
     if answer.state in {"failed", "unreachable"}:
         message = str(result.get("msg") or result.get("stderr") or "failed without a message").strip()
         yield HostFailed(release=release, host=answer.host, task=answer.task, message=message, unreachable=answer.state == "unreachable")
