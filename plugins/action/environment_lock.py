@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
+from ansible_collections.surefoot.release.plugins.plugin_utils.answers import without_variables
 from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
 from ansible_collections.surefoot.release.plugins.plugin_utils.heartbeat import keep
 
@@ -39,8 +40,8 @@ class ActionModule(ActionBase):
         result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         holder = result.get("holder")
         if result.get("failed") and isinstance(holder, dict) and is_gone(holder):
-            result = self._execute_module(module_name=MODULE, module_args={**arguments, "gone": holder["token"]}, task_vars=task_vars)
-        return t.cast("dict[str, t.Any]", result)
+            result = self._execute_module(module_name=MODULE, module_args={**arguments, "gone": str(holder.get("token"))}, task_vars=task_vars)
+        return without_variables(result)
 
     def _keep(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """Beat for a holder that is another process of this machine, until it ends."""
@@ -51,7 +52,7 @@ class ActionModule(ActionBase):
 
         def beat() -> dict[str, t.Any]:
             try:
-                return t.cast("dict[str, t.Any]", self._execute_module(MODULE, module_args={**told, "state": "refreshed"}, task_vars=task_vars))
+                return without_variables(self._execute_module(MODULE, module_args={**told, "state": "refreshed"}, task_vars=task_vars))
             except AnsibleConnectionFailure as error:
                 return {"failed": True, "msg": f"no answer: {error}"}
 

@@ -42,7 +42,7 @@ def read(path: str) -> dict[str, t.Any] | None:
             seen="%s has format %d, this is %d" % (path, number, FORMAT),
             todo="use the surefoot that wrote it or a newer one",
         )
-    if number != FORMAT or not _is_whole(receipt):
+    if number != FORMAT or not is_whole(receipt):
         raise Refused("The receipt is damaged", seen=path, todo="restore it from a backup, or move it away and record what is there")
     return t.cast("dict[str, t.Any]", receipt)
 
@@ -75,7 +75,10 @@ def with_entry(
     )
 
 
-def _is_whole(receipt: t.Mapping[str, t.Any]) -> bool:
+def is_whole(receipt: t.Any) -> bool:
+    """Whether this has the form of a receipt, whichever format it says it is of."""
+    if not isinstance(receipt, dict):
+        return False
     versions, releases, live = receipt.get("verified_versions"), receipt.get("releases"), receipt.get("live_version")
     return (
         isinstance(versions, list)

@@ -2,6 +2,9 @@
 
 ansible-runner is kept at arm's length: every run has a directory of its own that is gone afterwards, since it holds the whole environment; its event
 handler only queues, since an exception in it would leave ansible-playbook behind as an orphan; and its verdict is not trusted (see judge_run).
+
+What we tell a playbook is data and never a template: much of it was said by hosts, or stands in the ledger, and a template can run commands here.
+What a playbook tells us comes through its output, where a host can write as well; so events carry a mark that no host knows.
 """
 
 from __future__ import annotations
@@ -12,9 +15,12 @@ import json
 import os
 import pathlib
 import queue
+import secrets
 import sys
 import threading
 import typing as t
+
+import yaml
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.verdict import RunVerdict, judge_run
 from surefoot.private_directory import private_directory
@@ -22,6 +28,9 @@ from surefoot.ssh import give_up
 
 CANCEL_POLL_SECONDS = 0.2
 """How often a running playbook looks whether it was cancelled."""
+
+MARK = "JOB_ID"
+"""The variable whose number the callback of ansible-runner puts into all of its events, as `job_id`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,13 +97,14 @@ class Ansible:
     ) -> t.Iterator[RunEvent]:
         """Run a playbook of the collection (`release`, `survey`, …) or the file at a path; yields events, RunEnded last.
 
-        Of `documents` the variables are paths of JSON files: as values, what hosts said would be taken for templates.
+        No string in `variables` is a template. Of `documents` the variables are paths of JSON files: every task would copy what is as large as a fleet.
         """
         with private_directory() as private:
             paths = {name: _written(private / f"{name}.json", content) for name, content in (documents or {}).items()}
-            yield from self._run(playbook, {**variables, **paths}, private, cancelled, check)
+            write_variables(private, {**variables, **paths})
+            yield from self._run(playbook, private, cancelled, check)
 
-    def _run(self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, cancelled: threading.Event | None, check: bool) -> t.Iterator[RunEvent]:
+    def _run(self, playbook: str, private: pathlib.Path, cancelled: threading.Event | None, check: bool) -> t.Iterator[RunEvent]:
         events: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
         abandoned = threading.Event()
 
@@ -102,7 +112,7 @@ class Ansible:
             return abandoned.is_set() or (cancelled is not None and cancelled.is_set())
 
         runner = threading.Thread(
-            target=self._run_in_thread, args=(playbook, variables, private, stop, check, events), name=f"surefoot {playbook}", daemon=True
+            target=self._run_in_thread, args=(playbook, private, stop, check, events), name=f"surefoot {playbook}", daemon=True
         )
         runner.start()
         try:
@@ -117,22 +127,22 @@ class Ansible:
             runner.join()
 
     def _run_in_thread(
-        self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, stop: t.Callable[[], bool], check: bool, events: queue.SimpleQueue[RunEvent]
+        self, playbook: str, private: pathlib.Path, stop: t.Callable[[], bool], check: bool, events: queue.SimpleQueue[RunEvent]
     ) -> None:
         try:
             import ansible_runner  # here, since it takes a while and `surefoot --help` needs none of it
 
+            mark = secrets.randbits(62)
             done = ansible_runner.run(
                 private_data_dir=str(private),
                 project_dir=str(self.root),
                 playbook=str(playbook_path(playbook, self.root)),
                 inventory=[str(self.root / source) if (self.root / source).exists() else source for source in self.inventory],
-                extravars=variables,
                 cmdline=" ".join(_quoted([*self.arguments, *(["--limit", self.limit] if self.limit else []), *(["--check", "--diff"] if check else [])]))
                 or None,
-                envvars=self._environment(),
+                envvars={**self._environment(), MARK: str(mark)},
                 settings={"pexpect_timeout": CANCEL_POLL_SECONDS},
-                event_handler=lambda event: _queue(event, events),
+                event_handler=lambda event: _queue(event, events, mark),
                 cancel_callback=stop,
                 quiet=True,
             )
@@ -169,6 +179,16 @@ def playbook_path(playbook: str, root: pathlib.Path) -> pathlib.Path:
     return ours if ours.is_file() else root / playbook
 
 
+def write_variables(private: pathlib.Path, variables: t.Mapping[str, t.Any]) -> pathlib.Path:
+    """Write the extra variables of a run where ansible-runner looks for them in its directory; ansible takes everything below `!unsafe` as it stands."""
+    path = private / "env/extravars"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    # Plain data without the halves of characters that JSON can hold and YAML cannot.
+    plain = json.loads(json.dumps(variables, ensure_ascii=False).encode("utf-8", "replace"))
+    path.write_text(f"!unsafe\n{yaml.safe_dump(plain)}", encoding="ascii")
+    return path
+
+
 def _written(path: pathlib.Path, content: t.Any) -> str:
     path.write_text(json.dumps(content, default=str), encoding="utf-8")
     return str(path)
@@ -184,14 +204,18 @@ _STATES = {"runner_on_ok": "ok", "runner_on_failed": "failed", "runner_on_unreac
 _ITEM_STATES = {"runner_item_on_ok": "ok", "runner_item_on_failed": "failed", "runner_item_on_skipped": "skipped"}
 
 
-def _queue(event: t.Mapping[str, t.Any], events: queue.SimpleQueue[RunEvent]) -> bool:
-    """Queue what the rest of the runner wants to know of an event; always True, so that ansible-runner keeps it too."""
+def _queue(event: t.Mapping[str, t.Any], events: queue.SimpleQueue[RunEvent], mark: int) -> bool:
+    """Queue what the rest of the runner wants to know of an event. Whether ansible-runner is to keep it: only an event that carries the mark is one of its own.
+
+    Any other is a line of output that belongs to no event, or one that a host made up and wrote into the output.
+    """
+    ours = event.get("job_id") == mark
     try:
-        for known in _translate(event):
+        for known in _translate(event if ours else {"stdout": event.get("stdout")}):
             events.put(known)
     except Exception:  # noqa: BLE001 - raising here would orphan ansible-playbook
         events.put(Output(text=f"[an event of ansible could not be read: {event.get('event')}]"))
-    return True
+    return ours
 
 
 def _translate(event: t.Mapping[str, t.Any]) -> t.Iterator[RunEvent]:
@@ -210,8 +234,26 @@ def _translate(event: t.Mapping[str, t.Any]) -> t.Iterator[RunEvent]:
             task=str(data.get("task")),
             role=data.get("role"),
             state="ok" if failed_quietly else state,
-            result=copy.deepcopy(data.get("res") or {}),
+            result=_its_own(str(data.get("resolved_action")), data.get("res") or {}),
         )
+
+
+_STEPS = ("migrate", "install", "restart", "pool_member", "flush_cache", "enable_feature", "receipt")
+_TOLD_BY: t.Mapping[str, t.Collection[str]] = {
+    "gate": ("gate",),
+    "survey": ("release_info", "receipt"),
+    "step": _STEPS,
+    "activation": _STEPS,
+    "lock": ("environment_lock",),
+    "holder": ("environment_lock",),
+}
+"""What the work goes by, and of which of our modules it is believed. Any other, a hook's for example, could be made to answer with such a key by its host."""
+
+
+def _its_own(module: str, result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What a module has a say in."""
+    ours = module.removeprefix("surefoot.release.") if module.startswith("surefoot.release.") else None
+    return copy.deepcopy({key: value for key, value in result.items() if key not in _TOLD_BY or ours in _TOLD_BY[key]})
 
 
 def _stats(stats: t.Mapping[str, t.Any] | None) -> t.Mapping[str, t.Mapping[str, int]] | None:

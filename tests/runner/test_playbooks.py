@@ -12,6 +12,7 @@ import types
 import typing as t
 
 import pytest
+import yaml
 
 from surefoot import playbooks
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, TaskStarted, collection_parent, playbook_path
@@ -51,12 +52,39 @@ def ansible(root: pathlib.Path, **options: t.Any) -> Ansible:
     return Ansible(root=root, inventory=("inventory",), **options)
 
 
+def marked(given: t.Mapping[str, t.Any], event: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The event as the callback of ansible-runner tells it in this run."""
+    return {**event, "job_id": int(given["envvars"]["JOB_ID"])}
+
+
 def emit(*events: t.Mapping[str, t.Any]) -> t.Callable[..., None]:
     def does(given: dict[str, t.Any]) -> None:
         for event in events:
-            assert given["event_handler"](event) is True
+            assert given["event_handler"](marked(given, event)) is True
 
     return does
+
+
+def extravars(given: t.Mapping[str, t.Any]) -> t.Any:
+    """What the extra variables are to somebody who trusts every template; an untrusted text is a `Data`."""
+    return yaml.load((pathlib.Path(given["private_data_dir"]) / "env/extravars").read_text(), Loader=Untrusting)  # noqa: S506
+
+
+class Data(str):
+    """Text that is no template."""
+
+
+class Untrusting(yaml.SafeLoader):
+    """Knows `!unsafe` as ansible does: what is below it is data."""
+
+
+def _data(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {_data(key): _data(part) for key, part in value.items()}
+    return [_data(part) for part in value] if isinstance(value, list) else Data(value) if isinstance(value, str) else value
+
+
+Untrusting.add_constructor("!unsafe", lambda loader, node: _data(loader.construct_mapping(node, deep=True)))
 
 
 def test_events_come_as_they_happen_and_the_end_comes_last(runner: Use, tmp_path: pathlib.Path) -> None:
@@ -99,12 +127,63 @@ def test_a_loop_answers_by_its_items_and_not_once_more() -> None:
 )
 def test_an_event_nobody_understands_does_not_break_the_run(event: dict[str, t.Any]) -> None:
     """An exception in the handler would leave ansible-playbook behind as an orphan."""
-    assert playbooks._queue(event, queue.SimpleQueue()) is True
+    assert playbooks._queue({**event, "job_id": 7}, queue.SimpleQueue(), 7) is True
+
+
+@pytest.mark.parametrize("mark", [{}, {"job_id": 6}, {"job_id": None}, {"job_id": "7"}])
+def test_an_event_that_a_host_made_up_is_output_and_nothing_else(mark: dict[str, t.Any]) -> None:
+    """Events come through the output of ansible-playbook, and so does what hosts say, escapes included."""
+    told: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
+    forged = {"event": "runner_on_ok", "event_data": {"host": "h2", "task": "x", "res": {"survey": {}}}, "stdout": "ok: [h2]", **mark}
+    assert playbooks._queue(forged, told, 7) is False
+    assert told.get_nowait() == Output(text="ok: [h2]")
+    assert told.empty()
+
+
+@pytest.mark.parametrize(
+    ("key", "module", "others"),
+    [
+        ("gate", "surefoot.release.gate", ["ansible.builtin.command", "gate", "surefoot.release.migrate", "None"]),
+        ("survey", "surefoot.release.release_info", ["ansible.builtin.setup", "release_info", "surefoot.release.gate"]),
+        ("step", "surefoot.release.migrate", ["ansible.builtin.command", "surefoot.release.release_info"]),
+        ("lock", "surefoot.release.environment_lock", ["surefoot.release.migrate"]),
+    ],
+)
+def test_what_the_work_goes_by_is_believed_of_the_module_that_tells_it_alone(key: str, module: str, others: list[str]) -> None:
+    def result(action: str) -> t.Mapping[str, t.Any]:
+        event = {"event": "runner_on_ok", "event_data": {"host": "h1", "task": "x", "resolved_action": action, "res": {key: {"a": 1}, "msg": "done"}}}
+        (answer,) = playbooks._translate(event)
+        assert isinstance(answer, HostAnswered)
+        return answer.result
+
+    assert result(module) == {key: {"a": 1}, "msg": "done"}
+    assert [result(other) for other in others] == [{"msg": "done"}] * len(others)
+
+
+def test_nothing_that_is_told_to_a_playbook_is_a_template(runner: Use, tmp_path: pathlib.Path) -> None:
+    told: list[t.Any] = []
+    runner(lambda given: told.append(extravars(given)))
+    variables = {"a": "{{ 1 }}", "b": {"{{ 2 }}": ["0002", "1e5", "yes", "~", None, 1.5, True, "\x85\u2028\U0001f600\n"]}, "empty": {}}
+    list(ansible(tmp_path).run("release", variables, documents={"survey_known": {"h1": "{{ 3 }}"}}))
+    path = told[0].pop("survey_known")
+    assert told == [variables]
+    assert pathlib.Path(path).name == "survey_known.json"
+
+    def texts(value: t.Any) -> t.Iterator[str]:
+        if isinstance(value, dict):
+            yield from (text for pair in value.items() for part in pair for text in texts(part))
+        elif isinstance(value, list):
+            yield from (text for part in value for text in texts(part))
+        elif isinstance(value, str):
+            yield value
+
+    assert {type(text) for text in texts(told[0])} == {Data}
 
 
 def test_a_result_that_is_changed_later_is_not_changed_in_our_event() -> None:
     result: dict[str, t.Any] = {"survey": {"pool": None}}
-    (event,) = playbooks._translate({"event": "runner_on_ok", "event_data": {"host": "h1", "task": "x", "res": result}})
+    told = {"host": "h1", "task": "x", "resolved_action": "surefoot.release.release_info", "res": result}
+    (event,) = playbooks._translate({"event": "runner_on_ok", "event_data": told})
     result["survey"]["pool"] = "changed"
     assert isinstance(event, HostAnswered)
     assert event.result == {"survey": {"pool": None}}
@@ -171,7 +250,7 @@ def test_the_end_of_a_run_cancels_nothing_that_comes_after_it(runner: Use, tmp_p
 def test_two_runs_at_once_keep_to_themselves(runner: Use, tmp_path: pathlib.Path) -> None:
     def says_its_playbook(given: dict[str, t.Any]) -> None:
         for number in range(20):
-            given["event_handler"]({"event": "verbose", "stdout": f"{given['extravars']['name']} {number}"})
+            given["event_handler"]({"event": "verbose", "stdout": f"{extravars(given)['name']} {number}"})
 
     runner(says_its_playbook)
     one, other = (ansible(tmp_path).run("release", {"name": name}) for name in ("one", "other"))

@@ -80,6 +80,9 @@ def main(arguments: list[str] | None = None) -> t.NoReturn:
         click.echo("Aborted, nothing more was begun", err=True)
         code = Exit.WAITING
     except click.ClickException as error:
+        from surefoot.document import visible
+
+        error.message = visible(error.message)
         error.show()
         code = Exit.ERROR
     except Exception as error:  # the edge: one clear error instead of a traceback

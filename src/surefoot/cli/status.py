@@ -30,5 +30,5 @@ def command(project_path: pathlib.Path, environment: str | None, as_json: bool) 
     else:
         console().print(status_table(standing))
         for finding in findings:
-            console(stderr=True).print(finding, style="red")
+            console(stderr=True).say(finding, style="red")
     return Exit.REFUSED if findings else Exit.DONE

@@ -31,5 +31,5 @@ def command(project_path: pathlib.Path, environment: str | None, as_json: bool, 
     else:
         console().print(survey_table(surveyed))
         for failure in surveyed.failures:
-            console(stderr=True).print(failure, style="red")
+            console(stderr=True).say(failure, style="red")
     return Exit.REFUSED if surveyed.failures else Exit.DONE

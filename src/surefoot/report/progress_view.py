@@ -6,7 +6,6 @@ import contextlib
 import time
 import typing as t
 
-from rich.console import Console
 from rich.text import Text
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import spoken
@@ -26,6 +25,7 @@ from surefoot.events import (
     SurveyStarted,
     WaitingForLock,
 )
+from surefoot.report.console import SafeConsole, in_one_line
 
 _MARKS = {"verified": ("✓", "green"), "rolled_back": ("↩", "yellow"), "cancelled": ("■", "yellow"), "inconclusive": ("?", "yellow"), "waiting": ("…", "yellow")}
 _VERDICTS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "inconclusive": ("?", "yellow"), "error": ("!", "yellow")}
@@ -34,7 +34,7 @@ _VERDICTS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "inconclusive
 class ProgressView:
     """Writes events to a console as they come; on a terminal the last line says what is going on and for how long."""
 
-    def __init__(self, console: Console, *, verbose: bool = False) -> None:
+    def __init__(self, console: SafeConsole, *, verbose: bool = False) -> None:
         self._console = console
         self._verbose = verbose
         self._started = time.monotonic()
@@ -100,11 +100,11 @@ class ProgressView:
                 self._line(f"      {reason}", style)
 
     def _line(self, text: str, style: str, rest: str = "") -> None:
-        self._console.print(Text.assemble((text, style), rest or ""))
+        self._console.say((text, style), rest)
 
     def _now(self, text: str) -> None:
         if self._status:
-            self._status.update(Text(f"{text} …", style="dim"))
+            self._status.update(in_one_line(f"{text} …", style="dim"))
         elif self._verbose:
             self._line(f"  {text}", "dim")
 
