@@ -167,6 +167,15 @@ def test_a_release_that_left_its_host_out_of_the_pool_is_named(calm: Shop) -> No
     in_service(calm, "1.0.0")
 
 
+def test_gates_are_asked_without_becoming_anybody(calm: Shop) -> None:
+    """What an inventory says of all its hosts, ansible also takes for the machine it runs on, and before what a task says."""
+    calm.set(ansible_become=True, ansible_become_user="daemon", ansible_become_exe="/none/sudo")
+    calm.write("inventory/group_vars/app.yml", {"ansible_become": False})
+    calm.feature({"release": "again", "restart": {}})
+    done = calm.surefoot("apply", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_what_is_not_as_it_was_left_is_refused_and_nothing_is_changed(calm: Shop) -> None:
     """Each of these is put right again, so that one shop is enough for all."""
     shop = calm
