@@ -52,6 +52,7 @@ class ActionModule(ActionBase):
             "surefoot_plan": {
                 "planned": _planned(plan, hosts),
                 "rolling": [host for host in dict.fromkeys([*hosts["install"], *hosts["restart"]]) if plan.rolls(host)],
+                "restoring": [host for host in hosts["restart"] if plan.restores(host)],
                 "unstaged": [
                     host for host in dict.fromkeys([*hosts["install"], *hosts["migrate"]]) if not has_staged(surveys.get(host, {}), release.staged_version)
                 ],

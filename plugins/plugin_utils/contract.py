@@ -56,7 +56,7 @@ def refusals(
     return (
         *_missing_hosts(release, surveys, hosts),
         *_unfinished(release, earlier, surveys, hosts),
-        *(() if undoing else _overtaken(release, surveys, hosts)),
+        *(() if undoing else (*_overtaken(release, surveys, hosts), *_unnotable(surveys))),
         *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey)),
         *_mixed_fleet(contract, surveys, hosts),
     )
@@ -97,6 +97,18 @@ def _overtaken(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mappi
                 message=f"Release {release.name} is over, {later[-1]} came after it",
                 seen=f"verified here: {', '.join(path)}",
                 todo="go on with the releases that are left, or roll back; a host that is behind is brought up with --limit",
+            )
+
+
+def _unnotable(surveys: t.Mapping[str, Survey]) -> t.Iterator[Refusal]:
+    """Better before the first step than after the last one. The way back is gone as far as it leads all the same."""
+    for host, survey in surveys.items():
+        if survey.get("receipt_problem"):
+            yield Refusal(
+                host=host,
+                message="The receipt could not be written here",
+                seen=str(survey["receipt_problem"]),
+                todo="make room there, or let the user ansible works as write there",
             )
 
 
