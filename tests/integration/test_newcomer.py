@@ -73,3 +73,14 @@ def test_the_directory_of_the_project_can_be_named_in_the_inventory_without_the_
     surveyed = run_playbook("-i", "inventories/staging", "surefoot.release.survey", "-e", "feature=first", "-v", cwd=shop)
     assert surveyed.returncode == 0, surveyed.stdout + surveyed.stderr
     assert '"release": "first-version"' in surveyed.stdout
+
+
+@pytest.mark.parametrize("variable", ["surefoot_state_path", "install_sha256"])
+def test_a_variable_that_cannot_be_resolved_does_not_count_as_not_set(shop: pathlib.Path, variable: str) -> None:
+    hosts = yaml.safe_load((shop / "inventories/staging/hosts.yml").read_text())
+    hosts["app"]["hosts"]["app1.example"][variable] = "{{ misspelt }}"
+    (shop / "inventories/staging/hosts.yml").write_text(yaml.safe_dump(hosts))
+    done = surefoot(shop, "apply", "--yes")
+    assert done.returncode in {1, 4, 6}
+    assert "'misspelt' is undefined" in done.stdout + done.stderr
+    assert not (shop / "run/app/releases").exists()
