@@ -85,7 +85,8 @@ class EnvironmentLock:
         self._why_lost = ""
         self._keeper: _Keeper | None = None
         known = {"lock_app": app, "lock_hosts": list(hosts), "lock_token": self.token, "lock_ttl": ttl, "lock_pid": os.getpid()}
-        self._variables: dict[str, t.Any] = {**known, "lock_command": command or without_values(sys.argv), **({"lock_owner": owner} if owner else {})}
+        told = {"lock_command": command or without_values(sys.argv), **({"lock_owner": owner} if owner else {})}
+        self._variables: dict[str, t.Any] = {**known, **told, "surefoot_root": str(ansible.root)}
 
     @property
     def variables(self) -> dict[str, str]:

@@ -205,7 +205,7 @@ class Project(Application):
 
     def variables(self, feature: str) -> dict[str, t.Any]:
         """What every playbook of ours is told."""
-        return {"feature": str(self.feature_path(feature)), "surefoot_project": str(self.path)}
+        return {"feature": str(self.feature_path(feature)), "surefoot_project": str(self.path), "surefoot_root": str(self.root)}
 
     def ansible(self, environment: str | None) -> Ansible:
         """How ansible is called for an environment."""

@@ -294,6 +294,41 @@ def test_json_of_an_error_is_a_document_too(command: Command, world: World, tmp_
     assert command("plan", "--json").document["error"]["kind"] == "InvalidInput"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["apply"], 3, "Nobody is there to confirm"),
+        (["rollback"], 3, "Nobody is there to confirm"),
+        (["aply"], 1, "Did you mean apply?"),
+        (["apply", "--yess"], 1, "No such option"),
+        (["adopt", "reviews", "--release", "api"], 1, "--because"),
+        (["apply", "--plan", "missing.json"], 1, "missing.json"),
+    ],
+)
+def test_json_of_wrong_usage_and_of_what_nobody_confirmed_is_a_document_too(command: Command, arguments: list[str], code: int, told: str) -> None:
+    done = command(*arguments, "--json")
+    assert done.document["exit"] == done.code == code
+    assert told in done.document["error"]["message"]
+    assert told in done.err
+
+
+def test_json_of_what_is_refused_before_anybody_is_asked_is_a_document_too(command: Command, world: World) -> None:
+    command("apply", "--all", "--yes")
+    assert command("apply", "--json").document["exit"] == 0
+    command("rollback", "--yes")
+    world.hosts["h2"]["artifacts"]["live"]["version"] = "9.9.9"
+    done = command("apply", "--json")
+    assert done.document["exit"] == done.code == 4
+    assert "9.9.9" in done.document["error"]["seen"]
+
+
+def test_json_of_what_is_aborted_is_a_document_too(command: Command, world: World) -> None:
+    world.instead["release"] = signals(signal.SIGINT, times=2)
+    done = command("apply", "--yes", "--json")
+    assert done.document["exit"] == done.code == 3
+    assert "Aborted" in done.document["error"]["message"]
+
+
 def test_what_hosts_answer_is_shown_and_not_obeyed(command: Command, world: World) -> None:
     def lies(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
         yield _fakes.saying(f"TASK [{HOSTILE}]")
