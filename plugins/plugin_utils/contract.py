@@ -57,7 +57,7 @@ def refusals(
         *_missing_hosts(release, surveys, hosts),
         *_unfinished(release, earlier, surveys, hosts),
         *(() if undoing else (*_overtaken(release, surveys, hosts), *_unnotable(surveys))),
-        *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey)),
+        *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey, hosts.get("install", ()))),
         *_mixed_fleet(contract, surveys, hosts),
     )
 
@@ -127,7 +127,7 @@ def _path_here(survey: Survey, feature: str) -> tuple[str, ...]:
     return tuple(name for name, outcome in last.items() if outcome == "verified")
 
 
-def _on_host(release: Release, contract: Contract, host: str, survey: Survey) -> t.Iterator[Refusal]:
+def _on_host(release: Release, contract: Contract, host: str, survey: Survey, installed: t.Sequence[str]) -> t.Iterator[Refusal]:
     artifacts = survey.get("artifacts") or {}
     if artifacts.get("problem"):
         yield Refusal(
@@ -135,7 +135,8 @@ def _on_host(release: Release, contract: Contract, host: str, survey: Survey) ->
             message=f"The install path is not as an installation leaves it: {artifacts['problem']}",
             todo="repair the link by hand, then survey again",
         )
-    elif artifacts:
+    # One that only migrates has artifacts staged, and none live.
+    elif artifacts and host in installed:
         yield from _live_moved(release.name, contract, host, survey, artifacts)
     flag = survey.get("flag") or {}
     if flag.get("foreign") and "enable_feature" in release.steps:
