@@ -37,8 +37,8 @@ def bait_fixture(trap: pathlib.Path) -> str:
 
 @pytest.fixture(name="project")
 def project_fixture(tmp_path: pathlib.Path, bait: str) -> pathlib.Path:
-    """An application on one host, on which something of an odd name is live."""
-    project = tmp_path / "project"
+    """An application in a directory of an odd name, on one host, on which something of an odd name is live."""
+    project = tmp_path / 'a {{ pro }}ject\'s {% "own" %} {# é'
     (project / "features").mkdir(parents=True)
     (project / "surefoot.yml").write_text(yaml.safe_dump({"app": "hello", "environments": {"here": {"inventory": "hosts.yml"}}}))
     (project / "features/greeting.yml").write_text(yaml.safe_dump(FEATURE))
