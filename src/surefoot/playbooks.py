@@ -127,7 +127,7 @@ class Ansible:
                 project_dir=str(self.root),
                 playbook=str(playbook_path(playbook, self.root)),
                 inventory=[str(self.root / source) if (self.root / source).exists() else source for source in self.inventory],
-                extravars=variables,
+                extravars=_as_they_are(variables),
                 cmdline=" ".join(_quoted([*self.arguments, *(["--limit", self.limit] if self.limit else []), *(["--check", "--diff"] if check else [])]))
                 or None,
                 envvars=self._environment(),
@@ -172,6 +172,15 @@ def playbook_path(playbook: str, root: pathlib.Path) -> pathlib.Path:
 def _written(path: pathlib.Path, content: t.Any) -> str:
     path.write_text(json.dumps(content, default=str), encoding="utf-8")
     return str(path)
+
+
+def _as_they_are(value: t.Any) -> t.Any:
+    """Variables of ours as ansible takes them without looking for templates in them: a directory may be called anything."""
+    if isinstance(value, t.Mapping):
+        return {key: _as_they_are(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_they_are(inner) for inner in value]
+    return {"__ansible_unsafe": value} if isinstance(value, str) and "{" in value else value
 
 
 def _quoted(arguments: t.Sequence[str]) -> list[str]:
