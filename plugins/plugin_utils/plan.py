@@ -11,6 +11,7 @@ import json
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from ansible_collections.surefoot.release.plugins.plugin_utils import audiences
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 
@@ -233,27 +234,9 @@ def _enable_feature(release: Release, host: str, survey: Survey) -> HostStep:
         return HostStep(host=host, needed=None, reason=f"{step['flag']} is read when its release comes")
     wanted = step.get("audience") if step.get("state", "present") == "present" else None
     before, after = {"audience": flag.get("audience")}, {"audience": wanted}
-    same = _audience(flag.get("audience")) == _audience(wanted)
-    reason = f"{step['flag']} is open to {_spoken(flag.get('audience'))}" + ("" if same else f", the release opens it to {_spoken(wanted)}")
+    same = audiences.plain(flag.get("audience")) == audiences.plain(wanted)
+    reason = f"{step['flag']} is open to {audiences.spoken(flag.get('audience'))}" + ("" if same else f", the release opens it to {audiences.spoken(wanted)}")
     return HostStep(host=host, needed=not same, reason=reason, before=before, after=after)
-
-
-def _audience(audience: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
-    """An audience without what is left at its default, so that two ways of writing the same one are equal."""
-    if audience is None:
-        return None
-    plain = {key: sorted(value) if isinstance(value, (list, tuple)) else value for key, value in audience.items() if value and key != "nobody"}
-    return {"everyone": True} if plain.get("everyone") else plain
-
-
-def _spoken(audience: t.Mapping[str, t.Any] | None) -> str:
-    plain = _audience(audience)
-    if not plain:
-        return "nobody"
-    if plain.get("everyone"):
-        return "everyone"
-    parts = [", ".join(map(str, plain[key])) for key in ("groups", "users") if key in plain]
-    return " and ".join([*parts, *([f"{plain['percentage']:g}% of users"] if "percentage" in plain else [])])
 
 
 _DECIDE: t.Mapping[str, t.Callable[[Release, str, Survey], HostStep]] = {

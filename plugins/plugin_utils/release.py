@@ -150,6 +150,9 @@ def _parse_step(kind: str, written: t.Any) -> t.Mapping[str, t.Any]:
         if shares != sorted(set(shares)):
             raise InvalidInput("a ramp grows from step to step", seen=step["ramp"])
         seconds(step.get("each") or 0)
+        share = (step.get("audience") or {}).get("percentage")
+        if isinstance(share, str) and share.endswith("%"):
+            step["audience"] = {**step["audience"], "percentage": fraction(share) * 100}
     return step
 
 

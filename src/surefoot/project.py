@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, SurefootError
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
+from ansible_collections.surefoot.release.plugins.plugin_utils.lint import Finding
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
 from surefoot.application import Application
 from surefoot.decisions import consult
@@ -122,7 +123,7 @@ class Project(Application):
         """The plan by what was surveyed and by the ledger, without what people and the calendar have to say."""
         releases = self.feature(feature).parsed()
         planned = plan_feature(releases[0].feature, environment, releases, found, _standings(releases, environment, ledger))
-        return dataclasses.replace(planned, refusals=(*older_copy(ledger), *planned.refusals))
+        return dataclasses.replace(planned, refusals=(*older_copy(ledger), *barred(self.findings(releases), planned), *planned.refusals))
 
     def ruling(self, release: Release, environment: str, found: Surveyed, ledger: Ledger, *, plan: str | None = None) -> Ruling:
         """Whether people and the calendar let a release go to an environment now, as part of the saved plan with the digest `plan`."""
@@ -222,6 +223,16 @@ def older_copy(ledger: Ledger) -> tuple[Refusal, ...]:
     """A refusal where the ledger has lost entries that this machine wrote."""
     todo = "bring the newer copy back; if it is lost, look at what the hosts hold with surefoot survey, then remove that file"
     return tuple(Refusal(message=finding.message, todo=todo) for finding in ledger.older_copy())
+
+
+def barred(findings: t.Iterable[Finding], planned: FeaturePlan) -> tuple[Refusal, ...]:
+    """What lint found that keeps the releases that have not been begun from beginning; what is under way is not held up by it."""
+    to_begin = {one.release.name for one in planned.progress.releases if one.state == "pending"}
+    told = [finding for finding in findings if finding.barring and (to_begin if finding.release is None else finding.release in to_begin)]
+    return tuple(Refusal(message=f"{finding.release} {finding.message}" if finding.release else finding.message, todo=_LINT) for finding in told)
+
+
+_LINT = "correct it; surefoot lint says whether all is well"
 
 
 def _standings(releases: t.Sequence[Release], environment: str, ledger: Ledger) -> dict[str, Standing]:

@@ -75,6 +75,18 @@ def test_exit_codes_are_what_the_documentation_says() -> None:
     }
 
 
+def test_lint_tells_what_is_wrong_with_surefoot_yml_once(command: Command, shop: Write, tmp_path: pathlib.Path) -> None:
+    shop({"release": "a", "restart": {}, "verify": ["smoke"]}, gates={"smoke": {"command": ["true"]}}, verify=["smoke"])
+    (tmp_path / "features/other.yml").write_text("feature: other\nreleases:\n  - {release: b, restart: {}}\n")
+    done = command("lint")
+    in_file, in_release = "verify in surefoot.yml has a gate that cannot fail: smoke, which is true", "has a gate that cannot fail: smoke, which is true"
+    assert (done.code, done.out.splitlines()) == (1, [in_file, f"reviews: a: {in_release}"])
+    assert command("lint", "--json").document["findings"] == [
+        {"feature": None, "release": None, "message": in_file},
+        {"feature": "reviews", "release": "a", "message": in_release},
+    ]
+
+
 def test_0_when_done_and_when_nothing_is_to_do(command: Command) -> None:
     assert command("apply", "--all", "--yes").code == 0
     assert command("apply", "--all", "--yes").code == 0
