@@ -172,6 +172,10 @@ survey:
       description: What has been released here, by C(app), C(environment), C(live_version), C(verified_versions) and C(releases).
       type: dict
       returned: always
+    receipt_problem:
+      description: Why no receipt could be written here, V(null) where nothing speaks against it.
+      type: str
+      returned: always
     artifacts:
       description: The C(live) and C(staged) artifacts, and a C(problem) where the live link is not as an installation leaves it.
       type: dict
@@ -200,7 +204,7 @@ survey:
       returned: always
 error:
   description:
-    - The failure as data, with its C(kind), V(InvalidInput) or V(Refused), its C(message), what was C(seen), and what there is C(todo).
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
     - What was seen and what there is to do may be V(null).
   returned: failure
   type: dict

@@ -99,6 +99,10 @@ survey:
       description: What has been released here, by C(app), C(environment), C(live_version), C(verified_versions) and C(releases).
       type: dict
       returned: always
+    receipt_problem:
+      description: Why no receipt could be written here, V(null) where nothing speaks against it.
+      type: str
+      returned: always
     artifacts:
       description: The C(live) and C(staged) artifacts, and a C(problem) where the live link is not as an installation leaves it.
       type: dict

@@ -56,8 +56,8 @@ def refusals(
     return (
         *_missing_hosts(release, surveys, hosts),
         *_unfinished(release, earlier, surveys, hosts),
-        *(() if undoing else _overtaken(release, surveys, hosts)),
-        *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey)),
+        *(() if undoing else (*_overtaken(release, surveys, hosts), *_unnotable(surveys))),
+        *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey, hosts.get("install", ()))),
         *_mixed_fleet(contract, surveys, hosts),
     )
 
@@ -100,6 +100,18 @@ def _overtaken(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mappi
             )
 
 
+def _unnotable(surveys: t.Mapping[str, Survey]) -> t.Iterator[Refusal]:
+    """Better before the first step than after the last one. The way back is gone as far as it leads all the same."""
+    for host, survey in surveys.items():
+        if survey.get("receipt_problem"):
+            yield Refusal(
+                host=host,
+                message="The receipt could not be written here",
+                seen=str(survey["receipt_problem"]),
+                todo="make room there, or let the user ansible works as write there",
+            )
+
+
 def verified_here(survey: Survey, feature: str) -> frozenset[str]:
     """The releases of `feature` that the receipt of a host holds as verified, and not as rolled back since."""
     return frozenset(_path_here(survey, feature))
@@ -115,7 +127,7 @@ def _path_here(survey: Survey, feature: str) -> tuple[str, ...]:
     return tuple(name for name, outcome in last.items() if outcome == "verified")
 
 
-def _on_host(release: Release, contract: Contract, host: str, survey: Survey) -> t.Iterator[Refusal]:
+def _on_host(release: Release, contract: Contract, host: str, survey: Survey, installed: t.Sequence[str]) -> t.Iterator[Refusal]:
     artifacts = survey.get("artifacts") or {}
     if artifacts.get("problem"):
         yield Refusal(
@@ -123,7 +135,8 @@ def _on_host(release: Release, contract: Contract, host: str, survey: Survey) ->
             message=f"The install path is not as an installation leaves it: {artifacts['problem']}",
             todo="repair the link by hand, then survey again",
         )
-    elif artifacts:
+    # One that only migrates has artifacts staged, and none live.
+    elif artifacts and host in installed:
         yield from _live_moved(release.name, contract, host, survey, artifacts)
     flag = survey.get("flag") or {}
     if flag.get("foreign") and "enable_feature" in release.steps:

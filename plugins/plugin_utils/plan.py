@@ -11,6 +11,7 @@ import json
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from ansible_collections.surefoot.release.plugins.plugin_utils import audiences
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 
@@ -55,13 +56,16 @@ class Plan:
         """Whether the release has anything left to do."""
         return any(step.needed for step in self.steps)
 
-    def needs(self, kind: str, host: str) -> bool:
-        """Whether this kind of step is, or may turn out to be, needed on the host."""
-        return any(step.needed is not False for planned in self.steps if planned.kind == kind for step in planned.hosts if step.host == host)
-
     def rolls(self, host: str) -> bool:
         """Whether the host has to leave the pool and come back: its code or its process changes, or it was left drained."""
-        return self.needs("install", host) or self.needs("restart", host)
+        return True in self._needed(host)
+
+    def restores(self, host: str) -> bool:
+        """Whether the host has to be put back in the pool: it leaves it, or only the pool can tell whether it was left drained."""
+        return bool(self._needed(host) - {False})
+
+    def _needed(self, host: str) -> set[bool | None]:
+        return {step.needed for planned in self.steps if planned.kind in ("install", "restart") for step in planned.hosts if step.host == host}
 
     def as_mapping(self) -> dict[str, t.Any]:
         """Plain data for facts, `--json` and saved plans."""
@@ -199,9 +203,15 @@ def _restart(release: Release, host: str, survey: Survey) -> HostStep:
         reason = "; ".join(unit.get("reason") or ("it is older than what is live" if unit.get("running") else "it is not running") for unit in due)
         after = _of_service(units, lambda unit: {"version": (live_version(survey) if unit in due else None) or unit.get("version"), "running": True})
         return HostStep(host=host, needed=True, reason=reason, before=before, after=after)
-    if (survey.get("pool") or {}).get("state") == "drained":
+    pool = (survey.get("pool") or {}).get("state")
+    if pool == "drained":
         return HostStep(host=host, needed=True, reason="it was left out of the pool", before=before, after=before)
-    return HostStep(host=host, needed=False, reason="; ".join(unit.get("reason") or "it runs what is live" for unit in units), before=before, after=before)
+    reason = "; ".join(unit.get("reason") or "it runs what is live" for unit in units)
+    # Asked from another host, several balancers that do not agree, or none that answers: the step itself looks again, and from there.
+    if pool == "unknown":
+        reason = f"{reason}; whether it is in its pool is seen when it is put back there"
+        return HostStep(host=host, needed=None, reason=reason, before=before, after=before)
+    return HostStep(host=host, needed=False, reason=reason, before=before, after=before)
 
 
 def _of_service(units: t.Sequence[t.Mapping[str, t.Any]], state: t.Callable[[t.Mapping[str, t.Any]], dict[str, t.Any]]) -> dict[str, t.Any]:
@@ -226,27 +236,9 @@ def _enable_feature(release: Release, host: str, survey: Survey) -> HostStep:
         return HostStep(host=host, needed=None, reason=f"{step['flag']} is read when its release comes")
     wanted = step.get("audience") if step.get("state", "present") == "present" else None
     before, after = {"audience": flag.get("audience")}, {"audience": wanted}
-    same = _audience(flag.get("audience")) == _audience(wanted)
-    reason = f"{step['flag']} is open to {_spoken(flag.get('audience'))}" + ("" if same else f", the release opens it to {_spoken(wanted)}")
+    same = audiences.plain(flag.get("audience")) == audiences.plain(wanted)
+    reason = f"{step['flag']} is open to {audiences.spoken(flag.get('audience'))}" + ("" if same else f", the release opens it to {audiences.spoken(wanted)}")
     return HostStep(host=host, needed=not same, reason=reason, before=before, after=after)
-
-
-def _audience(audience: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
-    """An audience without what is left at its default, so that two ways of writing the same one are equal."""
-    if audience is None:
-        return None
-    plain = {key: sorted(value) if isinstance(value, (list, tuple)) else value for key, value in audience.items() if value and key != "nobody"}
-    return {"everyone": True} if plain.get("everyone") else plain
-
-
-def _spoken(audience: t.Mapping[str, t.Any] | None) -> str:
-    plain = _audience(audience)
-    if not plain:
-        return "nobody"
-    if plain.get("everyone"):
-        return "everyone"
-    parts = [", ".join(map(str, plain[key])) for key in ("groups", "users") if key in plain]
-    return " and ".join([*parts, *([f"{plain['percentage']:g}% of users"] if "percentage" in plain else [])])
 
 
 _DECIDE: t.Mapping[str, t.Callable[[Release, str, Survey], HostStep]] = {

@@ -8,6 +8,7 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.lint import Finding, lint
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
 from surefoot.ledger.glance import MEMORY, look
 from surefoot.loading import load_feature, load_project
 from surefoot.models import Environment, FeatureFile, ProjectFile
@@ -85,8 +86,13 @@ class Application:
         return standing(features, names, look(self.file.ledger, self.root, STATES).latest)
 
     def lint(self, feature: str) -> tuple[Finding, ...]:
-        """What is wrong with a feature besides its form, without asking a host."""
-        return lint(self.feature(feature).parsed())
+        """What is wrong with a feature besides its form, and with the gates of surefoot.yml, without asking a host."""
+        return self.findings(self.feature(feature).parsed())
+
+    def findings(self, releases: t.Sequence[Release]) -> tuple[Finding, ...]:
+        """What is wrong with the releases of a feature, and with the gates of surefoot.yml."""
+        project = self.file.as_mapping()
+        return lint(releases, project.get("gates"), project.get("verify") or ())
 
     @property
     def state_directory(self) -> pathlib.Path:

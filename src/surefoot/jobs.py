@@ -22,7 +22,7 @@ from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseS
 from surefoot.known_surveys import KnownSurveys
 from surefoot.lock import hold
 from surefoot.planning import FeaturePlan, Surveyed, before_states, concerned
-from surefoot.progress import ReleaseProgress
+from surefoot.progress import Progress, ReleaseProgress
 from surefoot.saved_plan import SavedPlan, check_saved
 from surefoot.watch import Watch
 
@@ -112,6 +112,7 @@ class Job:
                 come = self._plan(surveyed, ledger).progress
                 if come.drift:
                     raise Refused("Ledger and hosts disagree, so it is not known what is to be undone", seen="\n".join(come.drift), todo="survey what is there")
+                _check_in_place(to, come)
                 last = next((one for one in reversed(come.releases) if one.state != "pending"), None)
                 if last is None or last.release.name == to or (outcomes and to is None):
                     return Applied(outcomes=outcomes, rolled_back=bool(outcomes))
@@ -255,6 +256,15 @@ class Job:
         known = [release.name for release in self.project.feature(self.feature).parsed()]
         if name is not None and name not in known:
             raise InvalidInput(f"Feature {self.feature} has no release {name}", seen=", ".join(known))
+
+
+def _check_in_place(name: str | None, come: Progress) -> None:
+    """Refuse to go back to a release that is not in place: it would never be come to, and everything would be undone."""
+    there = [one.release.name for one in come.releases if one.state in {"done", "behind"}]
+    if name is not None and name not in there:
+        raise Refused(
+            f"{name} is not in place, so nothing can be undone down to it", seen=f"in place: {', '.join(there) or 'nothing'}", todo="name a release that is"
+        )
 
 
 def _unconfirmed(planned: FeaturePlan) -> Outcome | None:

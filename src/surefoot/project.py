@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, SurefootError
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
+from ansible_collections.surefoot.release.plugins.plugin_utils.lint import Finding
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
 from surefoot.application import Application
 from surefoot.decisions import consult
@@ -19,7 +20,7 @@ from surefoot.jobs import Applied, Job, Work
 from surefoot.ledger import Ledger
 from surefoot.ledger.store import whoami
 from surefoot.planning import FeaturePlan, Survey, Surveyed, last_took, plan_feature, planned_artifacts
-from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, why_none
 from surefoot.policy import Request, Ruling
 from surefoot.progress import Standing, standings
 from surefoot.saved_plan import MOST_COMPARED, SavedPlan, Source, make_saved_plan, recent
@@ -92,7 +93,7 @@ class Project(Application):
             elif isinstance(event, RunEnded) and cancelled is not None and cancelled.is_set():
                 raise Cancelled("Cancelled while the hosts were surveyed; nothing was begun")
             elif isinstance(event, RunEnded) and not surveys:
-                seen = "; ".join(failures) or _last_error(messages) or event.status
+                seen = "; ".join(failures) or why_none(messages) or event.status
                 raise Refused("No host could be surveyed", seen=seen, todo="check the inventory and the hosts")
             elif isinstance(event, Output):
                 messages.append(event.text)
@@ -122,7 +123,7 @@ class Project(Application):
         """The plan by what was surveyed and by the ledger, without what people and the calendar have to say."""
         releases = self.feature(feature).parsed()
         planned = plan_feature(releases[0].feature, environment, releases, found, _standings(releases, environment, ledger))
-        return dataclasses.replace(planned, refusals=(*older_copy(ledger), *planned.refusals))
+        return dataclasses.replace(planned, refusals=(*older_copy(ledger), *barred(self.findings(releases), planned), *planned.refusals))
 
     def ruling(self, release: Release, environment: str, found: Surveyed, ledger: Ledger, *, plan: str | None = None) -> Ruling:
         """Whether people and the calendar let a release go to an environment now, as part of the saved plan with the digest `plan`."""
@@ -224,10 +225,16 @@ def older_copy(ledger: Ledger) -> tuple[Refusal, ...]:
     return tuple(Refusal(message=finding.message, todo=todo) for finding in ledger.older_copy())
 
 
+def barred(findings: t.Iterable[Finding], planned: FeaturePlan) -> tuple[Refusal, ...]:
+    """What lint found that keeps the releases that have not been begun from beginning; what is under way is not held up by it."""
+    to_begin = {one.release.name for one in planned.progress.releases if one.state == "pending"}
+    told = [finding for finding in findings if finding.barring and (to_begin if finding.release is None else finding.release in to_begin)]
+    return tuple(Refusal(message=f"{finding.release} {finding.message}" if finding.release else finding.message, todo=_LINT) for finding in told)
+
+
+_LINT = "correct it; surefoot lint says whether all is well"
+
+
 def _standings(releases: t.Sequence[Release], environment: str, ledger: Ledger) -> dict[str, Standing]:
     known = standings(ledger.entries(environment=environment, feature=releases[0].feature))
     return {release.name: known.get(release.name, Standing()) for release in releases}
-
-
-def _last_error(messages: t.Sequence[str]) -> str | None:
-    return next((message.strip() for message in reversed(messages) if "ERROR" in message), None)

@@ -134,6 +134,26 @@ def test_when_a_later_batch_fails_the_way_back_touches_no_host_that_was_still_as
         assert rolled == {"h1", "h2"}
 
 
+def test_a_gate_between_batches_keeps_the_next_batch_from_being_touched(calm: Shop) -> None:
+    asked = calm.project / "asked"
+    script = f"echo >> {asked}; test $(wc -l < {asked}) -lt 2"
+    calm.feature({**API, "restart": {"batches": [1], "verify": [{"name": "canary", "command": ["sh", "-c", script]}]}})
+    last = calm.hosts[2].pid
+    done = calm.surefoot("apply", "--yes", "--json")
+    assert done.returncode == 5, done.stdout[-3000:] + done.stderr
+    in_service(calm, "1.0.0")
+    told = events(done.stdout)
+    assert [event["verdict"] for event in told if event.get("event") == "GateAsked" and event["name"] == "canary"] == ["passed", "failed"]
+    assert {event["host"] for event in told if event.get("event") == "StepDone" and event["step"]["kind"] == "restart"} == {"h1", "h2"}
+    assert calm.hosts[2].pid == last
+    asked.unlink()
+    calm.feature({**API, "restart": {"batches": [2], "verify": [{"name": "canary", "command": ["sh", "-c", script]}]}})
+    done = calm.surefoot("apply", "--yes")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    in_service(calm, "2.0.0")
+    assert asked.read_text() == "\n"  # not after the last batch, which the gates of the release follow
+
+
 def test_an_artifact_that_was_built_again_makes_a_saved_plan_stale(calm: Shop) -> None:
     calm.feature(API)
     assert calm.surefoot("plan", "--out", "plan.json").returncode == 2
@@ -165,6 +185,29 @@ def test_a_release_that_left_its_host_out_of_the_pool_is_named(calm: Shop) -> No
     assert "h1" in plan.stdout
     assert calm.surefoot("rollback", "--yes").returncode == 0
     in_service(calm, "1.0.0")
+
+
+def test_a_member_left_drained_is_put_back_though_the_survey_cannot_tell(calm: Shop) -> None:
+    """A pool of commands without a `status` says nothing; and nothing else is left to do on the host."""
+    drain = f"{calm.root}/hosts/{{{{ inventory_hostname }}}}/drain"
+    calm.set(restart_pool_backend="command", restart_pool_commands={"drain": ["touch", drain], "restore": ["rm", "-f", drain]})
+    broken = {"name": "Break", "ansible.builtin.command": {"argv": ["mkdir", f"{calm.root}/broken"]}, "when": "inventory_hostname == 'h1'"}
+    calm.write("hooks/break.yml", [{**broken, "register": "made", "failed_when": "made.rc == 0"}])
+    calm.feature({**API, "hooks": {"after_restart": "hooks/break.yml"}})
+    assert calm.surefoot("apply", "--yes", "--no-rollback").returncode == 6
+    assert [(host.runs, host.drained) for host in calm.hosts] == [("2.0.0", True), ("1.0.0", False), ("1.0.0", False)]
+    again = calm.surefoot("apply", "--yes")
+    assert again.returncode == 0, again.stdout + again.stderr
+    in_service(calm, "2.0.0")
+
+
+def test_gates_are_asked_without_becoming_anybody(calm: Shop) -> None:
+    """What an inventory says of all its hosts, ansible also takes for the machine it runs on, and before what a task says."""
+    calm.set(ansible_become=True, ansible_become_user="daemon", ansible_become_exe="/none/sudo")
+    calm.write("inventory/group_vars/app.yml", {"ansible_become": False})
+    calm.feature({"release": "again", "restart": {}})
+    done = calm.surefoot("apply", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_is_not_as_it_was_left_is_refused_and_nothing_is_changed(calm: Shop) -> None:

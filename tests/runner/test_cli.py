@@ -76,6 +76,18 @@ def test_exit_codes_are_what_the_documentation_says() -> None:
     }
 
 
+def test_lint_tells_what_is_wrong_with_surefoot_yml_once(command: Command, shop: Write, tmp_path: pathlib.Path) -> None:
+    shop({"release": "a", "restart": {}, "verify": ["smoke"]}, gates={"smoke": {"command": ["true"]}}, verify=["smoke"])
+    (tmp_path / "features/other.yml").write_text("feature: other\nreleases:\n  - {release: b, restart: {}}\n")
+    done = command("lint")
+    in_file, in_release = "verify in surefoot.yml has a gate that cannot fail: smoke, which is true", "has a gate that cannot fail: smoke, which is true"
+    assert (done.code, done.out.splitlines()) == (1, [in_file, f"reviews: a: {in_release}"])
+    assert command("lint", "--json").document["findings"] == [
+        {"feature": None, "release": None, "message": in_file},
+        {"feature": "reviews", "release": "a", "message": in_release},
+    ]
+
+
 def test_0_when_done_and_when_nothing_is_to_do(command: Command) -> None:
     assert command("apply", "--all", "--yes").code == 0
     assert command("apply", "--all", "--yes").code == 0
@@ -293,6 +305,41 @@ def test_json_of_an_error_is_a_document_too(command: Command, world: World, tmp_
     assert done.document["error"]["kind"] == "Refused"
     (tmp_path / "surefoot.yml").write_text("[")
     assert command("plan", "--json").document["error"]["kind"] == "InvalidInput"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["apply"], 3, "Nobody is there to confirm"),
+        (["rollback"], 3, "Nobody is there to confirm"),
+        (["aply"], 1, "Did you mean apply?"),
+        (["apply", "--yess"], 1, "No such option"),
+        (["adopt", "reviews", "--release", "api"], 1, "--because"),
+        (["apply", "--plan", "missing.json"], 1, "missing.json"),
+    ],
+)
+def test_json_of_wrong_usage_and_of_what_nobody_confirmed_is_a_document_too(command: Command, arguments: list[str], code: int, told: str) -> None:
+    done = command(*arguments, "--json")
+    assert done.document["exit"] == done.code == code
+    assert told in done.document["error"]["message"]
+    assert told in done.err
+
+
+def test_json_of_what_is_refused_before_anybody_is_asked_is_a_document_too(command: Command, world: World) -> None:
+    command("apply", "--all", "--yes")
+    assert command("apply", "--json").document["exit"] == 0
+    command("rollback", "--yes")
+    world.hosts["h2"]["artifacts"]["live"]["version"] = "9.9.9"
+    done = command("apply", "--json")
+    assert done.document["exit"] == done.code == 4
+    assert "9.9.9" in done.document["error"]["seen"]
+
+
+def test_json_of_what_is_aborted_is_a_document_too(command: Command, world: World) -> None:
+    world.instead["release"] = signals(signal.SIGINT, times=2)
+    done = command("apply", "--yes", "--json")
+    assert done.document["exit"] == done.code == 3
+    assert "Aborted" in done.document["error"]["message"]
 
 
 def harmless(done: Done) -> None:

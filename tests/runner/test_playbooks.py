@@ -12,34 +12,34 @@ import types
 import typing as t
 
 import pytest
-import yaml
 
 from surefoot import playbooks
-from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, TaskStarted, collection_parent, playbook_path
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, TaskStarted, collection_parent, playbook_path, why_none
 
 STATS = {"processed": {"h1": 1}, "failures": {}, "dark": {}, "rescued": {}, "ignored": {}, "ok": {"h1": 3}, "changed": {}, "skipped": {}}
 
 
 class Runner(types.ModuleType):
-    """Stands where the module ansible_runner would; `does` is what its run does with the arguments it gets."""
+    """Stands where the module ansible_runner.interface would; `does` is what a run does with the arguments it gets."""
 
     def __init__(self, does: t.Callable[..., t.Any]) -> None:
-        super().__init__("ansible_runner")
+        super().__init__("ansible_runner.interface")
         self.given: dict[str, t.Any] = {}
         self._does = does
 
-    def run(self, **given: t.Any) -> t.Any:
+    def init_runner(self, **given: t.Any) -> t.Any:
         self.given = given
         assert pathlib.Path(given["private_data_dir"]).is_dir()
-        ended = self._does(given)
-        return types.SimpleNamespace(**{"status": "successful", "rc": 0, "stats": STATS, **(ended or {})})
+        found = types.SimpleNamespace(status="successful", rc=0, stats=STATS, config=types.SimpleNamespace(env={}))
+        found.run = lambda: vars(found).update(self._does(given) or {})
+        return found
 
 
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[t.Callable[..., t.Any]], Runner]:
     def use(does: t.Callable[..., t.Any]) -> Runner:
         fake = Runner(does)
-        monkeypatch.setitem(sys.modules, "ansible_runner", fake)
+        monkeypatch.setitem(sys.modules, "ansible_runner.interface", fake)
         return fake
 
     return use
@@ -63,28 +63,6 @@ def emit(*events: t.Mapping[str, t.Any]) -> t.Callable[..., None]:
             assert given["event_handler"](marked(given, event)) is True
 
     return does
-
-
-def extravars(given: t.Mapping[str, t.Any]) -> t.Any:
-    """What the extra variables are to somebody who trusts every template; an untrusted text is a `Data`."""
-    return yaml.load((pathlib.Path(given["private_data_dir"]) / "env/extravars").read_text(), Loader=Untrusting)  # noqa: S506
-
-
-class Data(str):
-    """Text that is no template."""
-
-
-class Untrusting(yaml.SafeLoader):
-    """Knows `!unsafe` as ansible does: what is below it is data."""
-
-
-def _data(value: t.Any) -> t.Any:
-    if isinstance(value, dict):
-        return {_data(key): _data(part) for key, part in value.items()}
-    return [_data(part) for part in value] if isinstance(value, list) else Data(value) if isinstance(value, str) else value
-
-
-Untrusting.add_constructor("!unsafe", lambda loader, node: _data(loader.construct_mapping(node, deep=True)))
 
 
 def test_events_come_as_they_happen_and_the_end_comes_last(runner: Use, tmp_path: pathlib.Path) -> None:
@@ -160,26 +138,6 @@ def test_what_the_work_goes_by_is_believed_of_the_module_that_tells_it_alone(key
     assert [result(other) for other in others] == [{"msg": "done"}] * len(others)
 
 
-def test_nothing_that_is_told_to_a_playbook_is_a_template(runner: Use, tmp_path: pathlib.Path) -> None:
-    told: list[t.Any] = []
-    runner(lambda given: told.append(extravars(given)))
-    variables = {"a": "{{ 1 }}", "b": {"{{ 2 }}": ["0002", "1e5", "yes", "~", None, 1.5, True, "\x85\u2028\U0001f600\n"]}, "empty": {}}
-    list(ansible(tmp_path).run("release", variables, documents={"survey_known": {"h1": "{{ 3 }}"}}))
-    path = told[0].pop("survey_known")
-    assert told == [variables]
-    assert pathlib.Path(path).name == "survey_known.json"
-
-    def texts(value: t.Any) -> t.Iterator[str]:
-        if isinstance(value, dict):
-            yield from (text for pair in value.items() for part in pair for text in texts(part))
-        elif isinstance(value, list):
-            yield from (text for part in value for text in texts(part))
-        elif isinstance(value, str):
-            yield value
-
-    assert {type(text) for text in texts(told[0])} == {Data}
-
-
 def test_a_result_that_is_changed_later_is_not_changed_in_our_event() -> None:
     result: dict[str, t.Any] = {"survey": {"pool": None}}
     told = {"host": "h1", "task": "x", "resolved_action": "surefoot.release.release_info", "res": result}
@@ -250,7 +208,7 @@ def test_the_end_of_a_run_cancels_nothing_that_comes_after_it(runner: Use, tmp_p
 def test_two_runs_at_once_keep_to_themselves(runner: Use, tmp_path: pathlib.Path) -> None:
     def says_its_playbook(given: dict[str, t.Any]) -> None:
         for number in range(20):
-            given["event_handler"]({"event": "verbose", "stdout": f"{extravars(given)['name']} {number}"})
+            given["event_handler"]({"event": "verbose", "stdout": f"{given['extravars']['name']} {number}"})
 
     runner(says_its_playbook)
     one, other = (ansible(tmp_path).run("release", {"name": name}) for name in ("one", "other"))
@@ -300,3 +258,50 @@ def test_a_run_in_the_main_thread_leaves_its_signals_alone(runner: Use, tmp_path
     before = signal.getsignal(signal.SIGINT)
     assert list(ansible(tmp_path).run("release", {}))[-1] == RunEnded(status="successful", rc=0, stats=STATS)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+SSH = """\
+#!/bin/sh
+env | grep -E '^SSH_ASKPASS' > "{0}/environment"
+echo "$@" > "{0}/arguments"
+exit 255
+"""
+
+
+@pytest.fixture
+def real(tmp_path: pathlib.Path) -> Ansible:
+    """The real ansible, with a host that is this machine."""
+    (tmp_path / "hosts.yml").write_text(f"all: {{hosts: {{h1: {{ansible_connection: local, ansible_python_interpreter: {sys.executable}}}}}}}\n")
+    return Ansible(root=tmp_path, inventory=("hosts.yml",))
+
+
+def test_what_is_wrong_with_an_inventory_is_told(real: Ansible) -> None:
+    (real.root / "hosts.yml").write_text("app:\n  hosts:\n    h1: [}\n")
+    said = [event.text for event in real.run("survey", {}) if isinstance(event, Output)]
+    told = str(why_none(said))
+    assert "did not find expected node content" in told
+    assert f"{real.root}/hosts.yml:3:10" in told
+
+
+def test_facts_that_people_cache_are_there(real: Ansible) -> None:
+    (real.root / "ansible.cfg").write_text("[defaults]\nfact_caching = ansible.builtin.jsonfile\nfact_caching_connection = facts\n")
+    play = "- hosts: all\n  gather_facts: false\n  tasks: [{%s}]\n"
+    (real.root / "one.yml").write_text(play % "set_fact: {team_fact: kept, cacheable: true}")
+    (real.root / "two.yml").write_text(play % 'debug: {msg: "{{ team_fact }}"}')
+    list(real.run("one.yml", {}))
+    answers = [event for event in real.run("two.yml", {}) if isinstance(event, HostAnswered)]
+    assert [answer.result.get("msg") for answer in answers] == ["kept"]
+
+
+@pytest.mark.parametrize(("configured", "unchecked"), [("", False), ("[defaults]\nhost_key_checking = false\n", True)])
+def test_host_keys_are_checked_as_people_configured_it_and_nobody_is_asked_about_them(real: Ansible, configured: str, unchecked: bool) -> None:
+    (real.root / "ansible.cfg").write_text(configured)
+    (real.root / "ssh").write_text(SSH.format(real.root))
+    (real.root / "ssh").chmod(0o700)
+    (real.root / "hosts.yml").write_text(
+        f"all: {{hosts: {{h1: {{ansible_connection: ssh, ansible_ssh_executable: {real.root}/ssh, ansible_ssh_retries: 0}}}}}}\n"
+    )
+    (real.root / "mine.yml").write_text("- hosts: all\n  gather_facts: false\n  tasks: [{raw: hostname}]\n")
+    list(real.run("mine.yml", {}))
+    assert ("StrictHostKeyChecking=no" in (real.root / "arguments").read_text()) is unchecked
+    assert "SSH_ASKPASS_REQUIRE=force" in (real.root / "environment").read_text()

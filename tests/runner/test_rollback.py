@@ -102,6 +102,20 @@ def test_rollback_to_a_release_undoes_what_came_after_it(shop: Write, world: Wor
     assert standing(project) == {"table": "verified", "api": "rolled_back", "staff": "rolled_back"}
 
 
+def test_rollback_to_a_release_that_is_not_in_place_undoes_nothing(shop: Write, world: World) -> None:
+    """It would never be come to, and so everything would be undone."""
+    project = shop()
+    project.apply("reviews", to="api").finish()
+    before = kinds(project)
+    with pytest.raises(Refused, match="staff is not in place, so nothing can be undone down to it") as error:
+        project.rollback("reviews", to="staff").finish()
+    assert (error.value.seen, kinds(project), world.live()) == ("in place: table, api", before, {"2.0.0"})
+    project.rollback("reviews").finish()
+    with pytest.raises(Refused, match="api is not in place"):
+        project.rollback("reviews", to="api").finish()
+    assert standing(project) == {"table": "verified", "api": "rolled_back", "staff": "none"}
+
+
 @pytest.mark.parametrize("recorded", [False, True])
 def test_a_rollback_that_was_killed_is_finished_and_does_not_go_one_further(shop: Write, world: World, recorded: bool) -> None:
     """Once every host has its receipt of the way back, receipts alone would say that there is nothing left to undo of this release."""

@@ -24,6 +24,7 @@ _DOUBT_SECONDS = 1.5
 _PATIENCE = 2
 # Asking a manager starts a program, which many hosts on one machine would feel; whether anybody listens yet is asked for next to nothing.
 _MANAGER_SECONDS = 0.5
+_CONNECT_SECONDS = 0.05
 _GLANCE_SECONDS = 2.0
 # Less would cut the last answer short, and with it the evidence.
 _LAST_LOOK_SECONDS = 1.0
@@ -110,21 +111,23 @@ class _Watch:
         return ", ".join(self._words)
 
     def until(self, timeout: float) -> Healthy | None:
-        """Look at once and then every `health_interval` seconds until the service is healthy; None where it is not when the time is over."""
+        """Look at once, then every `health_interval` seconds and as soon as anybody listens, until the service is healthy; None where the time is over."""
         deadline = time.monotonic() + timeout
         while True:
+            pause = min(self._params["health_interval"], _CONNECT_SECONDS)
             if not self._still_refuses(deadline - time.monotonic()):
+                pause = self._params["health_interval"]
                 healthy = self.look(max(deadline - time.monotonic(), _LAST_LOOK_SECONDS))
                 if healthy or time.monotonic() >= deadline:
                     return healthy
-            time.sleep(min(self._params["health_interval"], max(deadline - time.monotonic(), 0)))
+            time.sleep(min(pause, max(deadline - time.monotonic(), 0)))
 
     def _still_refuses(self, left: float) -> bool:
         """Whether there is nothing to look at yet: the manager was asked a moment ago, and nobody listens where the service is to answer."""
         url = self._params["health_url"]
         if not url or left <= 0 or self._looked_at is None or time.monotonic() - self._looked_at > _MANAGER_SECONDS:
             return False
-        return health.ask(self._params, url, timeout=min(left, health.ATTEMPT_SECONDS)).refused
+        return health.refuses(url, timeout=min(left, health.ATTEMPT_SECONDS))
 
     def look(self, left: float) -> Healthy | None:
         """One look, each question in it not longer than the time `left`; None where the service is not healthy (yet)."""

@@ -8,6 +8,8 @@ import typing as t
 
 import click
 
+from surefoot.document import visible
+
 if t.TYPE_CHECKING:
     from surefoot.project import Project
 
@@ -77,4 +79,4 @@ def which_feature(project: Project, feature: str | None) -> str:
         return feature
     if len(known) == 1:
         return known[0]
-    raise click.UsageError(f"Which feature? There are: {', '.join(known) or 'none; write features/NAME.yml'}")
+    raise click.UsageError(f"Which feature? There are: {', '.join(map(visible, known)) or 'none; write features/NAME.yml'}")

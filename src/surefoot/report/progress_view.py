@@ -76,7 +76,8 @@ class ProgressView:
                     self._line(f"  ! {warning}", "yellow")
             case AnsibleOutput():
                 if self._verbose:
-                    self._console.print(Text.from_ansi(event.text))
+                    for line in Text.from_ansi(event.text).split(allow_blank=True):
+                        self._console.print(Text.assemble(("  ┆ ", "dim"), line))
             case _:
                 self._now(_going_on(event))
 

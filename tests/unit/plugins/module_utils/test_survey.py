@@ -12,7 +12,7 @@ from ansible_collections.surefoot.release.plugins.module_utils import receipt as
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
 
-KINDS = ("receipt", "artifacts", "service", "pool", "migrations", "cache", "flag")
+KINDS = ("receipt", "receipt_problem", "artifacts", "service", "pool", "migrations", "cache", "flag")
 
 
 def nobody(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:

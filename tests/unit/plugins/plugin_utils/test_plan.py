@@ -25,6 +25,9 @@ def test_plan(case: dict[str, t.Any]) -> None:
     earlier = [parse_release(before, "f") for before in case.get("earlier", ())]
     plan = plan_release(parse_release(case["release"], "f"), earlier, case["surveys"], case["hosts"], undoing)
     assert {step.kind: {host.host: [host.needed, host.reason] for host in step.hosts} for step in plan.steps} == case["expect"]
+    hosts = dict.fromkeys(host for kind in ("install", "restart") for host in case["hosts"].get(kind, ()))
+    for told, holds in (("rolling", plan.rolls), ("restoring", plan.restores)):
+        assert told not in case or [host for host in hosts if holds(host)] == case[told]
     refused = [f"{refusal.host}: {refusal.message}" if refusal.host else refusal.message for refusal in plan.refusals]
     assert refused == case.get("refusals", [])
 

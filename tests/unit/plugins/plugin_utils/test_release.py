@@ -33,6 +33,12 @@ def test_a_release_is_read() -> None:
     assert list(release.steps) == ["migrate", "install", "restart", "flush_cache", "enable_feature"]
 
 
+@pytest.mark.parametrize(("written", "read"), [("50%", 50.0), (50, 50), ("{{ share }}", "{{ share }}")])
+def test_the_share_of_an_audience_is_a_number_for_whoever_opens_a_flag(written: t.Any, read: t.Any) -> None:
+    release = parse_release({"release": "x", "enable_feature": {"flag": "f", "audience": {"groups": ["staff"], "percentage": written}}})
+    assert release.steps["enable_feature"]["audience"] == {"groups": ["staff"], "percentage": read}
+
+
 @pytest.mark.parametrize(
     ("steps", "hooks", "apart"),
     [

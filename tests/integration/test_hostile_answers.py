@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
-import os
 import pathlib
 import sqlite3
 import sys
@@ -15,7 +15,7 @@ from _road import ROAD, Shop, a_shop
 
 from ansible_collections.surefoot.release.plugins.module_utils.flags import flagd
 from ansible_collections.surefoot.release.plugins.module_utils.flags.audience import Audience
-from surefoot.playbooks import Ansible, HostAnswered, RunEnded
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded
 
 TEMPLATE = '{{ lookup("pipe", "touch $OWNED") }}'
 """What would leave a file where OWNED says, if it ever was a template."""
@@ -57,24 +57,6 @@ def test_what_is_told_to_a_playbook_is_no_template_wherever_it_stands(tmp_path: 
     assert not (tmp_path / "OWNED").exists()
 
 
-def test_a_link_and_a_receipt_run_nothing_and_are_no_way_back(shop: Shop) -> None:
-    host = shop.hosts[0]
-    (host.root / "app/releases/1.0.0").rename(host.root / "app/releases" / TEMPLATE)
-    (host.root / "app/current").unlink()
-    os.symlink(f"releases/{TEMPLATE}", host.root / "app/current")
-    (host.root / "receipts").mkdir()
-    receipt = {"receipt": 1, "app": TEMPLATE, "environment": TEMPLATE, "live_version": TEMPLATE, "verified_versions": [TEMPLATE], "releases": []}
-    (host.root / "receipts/shop.json").write_text(json.dumps(receipt))
-    shop.feature(ROAD[1])
-    code, said = surefoot(shop, "plan")
-    assert (code, "way back        none: what was there before is nothing to go back to" in said) == (2, True), said
-    assert surefoot(shop, "apply", "--yes")[0] == 3
-    code, said = surefoot(shop, "apply", "--yes", "--no-way-back")
-    assert (code, host.live) == (0, "2.0.0"), said
-    code, said = surefoot(shop, "rollback", "--yes")
-    assert (code, host.live) == (6, "2.0.0"), said
-
-
 def test_an_audience_in_the_flag_file_runs_nothing_and_is_no_way_back(shop: Shop) -> None:
     path = shop.hosts[0].root / "flags.json"
     flags = json.loads(path.read_text())
@@ -94,6 +76,31 @@ def test_a_revision_in_the_database_runs_nothing(shop: Shop) -> None:
     shop.feature(ROAD[0])
     for command in (["plan"], ["apply", "--yes", "--no-way-back"], ["rollback", "--yes"]):
         surefoot(shop, *command)
+
+
+def forged(event: t.Mapping[str, t.Any]) -> str:
+    """An event as the callback of ansible-runner writes one into the output of ansible-playbook."""
+    data = base64.b64encode(json.dumps(event).encode()).decode()
+    return f"\x1b[K{data}\x1b[{len(data)}D\x1b[K"
+
+
+@pytest.mark.parametrize("key", ["msg", "warnings"])
+def test_a_host_speaks_for_no_other_host(tmp_path: pathlib.Path, key: str) -> None:
+    answer = {"uuid": "1", "event": "runner_on_ok", "event_data": {"host": "h2", "task": "x", "res": {"changed": True}}}
+    stats = {"uuid": "2", "event": "playbook_on_stats", "event_data": {"processed": {"h1": 1, "h2": 1}, "ok": {"h1": 1, "h2": 1}}}
+    text = f"hello {forged(answer)}{forged({})}{forged(stats)}{forged({})}"
+    told = {"failed": True, "msg": text} if key == "msg" else {"msg": "hello", "warnings": [text]}
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library/lies.py").write_text(f"#!{sys.executable}\nprint({json.dumps(told)!r})\n")
+    play = {"hosts": "h1", "gather_facts": False, "connection": "local", "tasks": [{"lies": {}}]}
+    (tmp_path / "play.yml").write_text(json.dumps([{**play, "vars": {"ansible_python_interpreter": sys.executable}}]))
+    *events, ended = Ansible(root=tmp_path, inventory=("h1,h2,",)).run("play.yml", {})
+    assert [event.host for event in events if isinstance(event, HostAnswered)] == ["h1"]
+    assert "hello" in "".join(event.text for event in events if isinstance(event, Output)), "the host was not heard at all"
+    assert isinstance(ended, RunEnded)
+    assert not ended.judge(["h1", "h2"]).ok
+    assert ended.stats is not None
+    assert set(ended.stats["processed"]) == {"h1"}
 
 
 ALSO_FACTS = f"""#!{sys.executable}
