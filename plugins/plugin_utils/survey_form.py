@@ -49,9 +49,7 @@ _PARTS: t.Mapping[str, Fits] = {
     "artifacts": _mapping(path=_SAID, live=_or_nothing(_ARTIFACT), staged=_list(_ARTIFACT), problem=_SAID),
     "service": _mapping(**_UNIT, others=_or_nothing(_list(_mapping(**_UNIT)))),
     "pool": _mapping(state=_TEXT, reason=_SAID),
-    "migrations": _mapping(
-        readable=_YES_OR_NO, reason=_SAID, current=_TEXTS, applied=_TEXTS, pending=_TEXTS, drift=_list(_mapping(id=_TEXT, reason=_SAID))
-    ),
+    "migrations": _mapping(readable=_YES_OR_NO, reason=_SAID, current=_TEXTS, applied=_TEXTS, pending=_TEXTS, drift=_list(_mapping(id=_TEXT, reason=_SAID))),
     "cache": _mapping(reachable=_YES_OR_NO, needed=_YES_OR_NO, stored=_SAID, declared=_SAID, reason=_SAID),
     "flag": _mapping(flag=_TEXT, audience=_or_nothing(is_audience), foreign=_YES_OR_NO, reason=_SAID),
 }

@@ -7,9 +7,10 @@ import typing as t
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import VERSION
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import NAME
-from ansible_collections.surefoot.release.plugins.plugin_utils.step_values import MIGRATION, VERSION, template_in
+from ansible_collections.surefoot.release.plugins.plugin_utils.step_values import MIGRATION, template_in
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import batch_sizes, fraction, seconds
 
 _DURATION = {

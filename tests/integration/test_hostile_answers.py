@@ -39,15 +39,14 @@ def surefoot(shop: Shop, *arguments: str, **environment: str) -> tuple[int, str]
 def test_what_is_told_to_a_playbook_is_no_template_wherever_it_stands(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OWNED", str(tmp_path / "OWNED"))
     told = {
-        "record_live_before": {"h1": TEMPLATE, TEMPLATE: ["0002", "1e5", "yes", None, 1.5, True]},
-        "surefoot_feature_content": {"releases": [{"install": {"version": TEMPLATE}, "enable_feature": {"audience": {"groups": [TEMPLATE, "\U0001f600\x85\u2028"]}}}]},
+        "deep": {"h1": TEMPLATE, TEMPLATE: ["0002", "1e5", "yes", None, 1.5, True], "list": [{"groups": [TEMPLATE, "\U0001f600\x85\u2028"]}]},
         "lock_command": TEMPLATE,
         "record_run": "123456789012",
         "release": "{% for x in y %}",
     }
     names = ", ".join(f"'{name}': {name}" for name in told)
     task = {"ansible.builtin.debug": {"msg": f"{{{{ {{{names}}} }}}}"}}
-    again = {"ansible.builtin.debug": {"msg": "{{ lock_command ~ surefoot_feature_content.releases[0].install.version ~ lookup('ansible.builtin.vars', 'release') }}"}}
+    again = {"ansible.builtin.debug": {"msg": "{{ lock_command ~ deep.list[0].groups[0] ~ lookup('ansible.builtin.vars', 'release') }}"}}
     (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task, again]}]))
     *events, ended = Ansible(root=tmp_path, inventory=("localhost,",)).run("play.yml", told)
     assert isinstance(ended, RunEnded)

@@ -15,10 +15,10 @@ import typing as t
 import pytest
 
 import surefoot.cli
-from surefoot import Project
 from runner import _fakes
 from runner._fakes import World, answer, ended, failing, judging
 from runner.conftest import Write
+from surefoot import Project
 from surefoot.exits import Exit
 from surefoot.lock import hold
 from surefoot.playbooks import RunEvent

@@ -6,7 +6,6 @@ import io
 import typing as t
 
 import pytest
-from surefoot.report.console import SafeConsole
 from rich.text import Text
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
@@ -29,7 +28,7 @@ from surefoot.events import (
 )
 from surefoot.ledger import Entry
 from surefoot.project import Surveyed
-from surefoot.report.console import console
+from surefoot.report.console import SafeConsole, console
 from surefoot.report.plan_view import show_plan
 from surefoot.report.progress_view import ProgressView
 from surefoot.report.tables import history_table, status_table, survey_table

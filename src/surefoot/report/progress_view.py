@@ -75,11 +75,14 @@ class ProgressView:
                 for warning in _warnings(event):
                     self._line(f"  ! {warning}", "yellow")
             case AnsibleOutput():
-                if self._verbose:
-                    for line in Text.from_ansi(event.text).split(allow_blank=True):
-                        self._console.print(Text.assemble(("  ┆ ", "dim"), line))
+                self._heard(event.text)
             case _:
                 self._now(_going_on(event))
+
+    def _heard(self, text: str) -> None:
+        """What ansible said, where it is wanted, each line with a mark: what hosts said is in it, and not ours."""
+        for said in Text.from_ansi(text).split(allow_blank=True) if self._verbose else ():
+            self._console.print(Text.assemble(("  ┆ ", "dim"), said))
 
     def _planned(self, plan: t.Mapping[str, t.Any]) -> None:
         if not plan["needed"] and plan["steps"]:
