@@ -20,6 +20,7 @@ _ROOM = 256 * 1024
 """How many bytes must be free for a receipt; more than any takes."""
 
 _TEXT = ("feature", "release", "digest", "outcome")
+_SAID = ("version", "at", "run")
 
 
 def read(path: str) -> dict[str, t.Any] | None:
@@ -122,8 +123,12 @@ def is_whole(receipt: t.Any) -> bool:
         and all(isinstance(version, str) for version in versions)
         and (live is None or isinstance(live, str))
         and isinstance(releases, list)
-        and all(isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in _TEXT) for entry in releases)
+        and all(isinstance(entry, dict) and _is_entry(entry) for entry in releases)
     )
+
+
+def _is_entry(entry: t.Mapping[str, t.Any]) -> bool:
+    return all(isinstance(entry.get(key), str) for key in _TEXT) and all(entry.get(key) is None or isinstance(entry[key], str) for key in _SAID)
 
 
 def _verified(versions: t.Sequence[str], outcome: str, live: str | None) -> list[str]:

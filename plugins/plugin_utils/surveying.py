@@ -43,7 +43,7 @@ class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not 
             result.update(changed=False, survey=survey)
         else:
             answer = without_variables(self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars))
-            result.update(_understood(answer))
+            result.update(understood(answer))
         if scope:
             result.update(hosts=dict(scope["hosts"]), asked=asked)
         return t.cast("dict[str, t.Any]", result)
@@ -52,7 +52,7 @@ class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not 
         return self._templar.template(variables[name]) if name in variables else None
 
 
-def _understood(answer: dict[str, t.Any]) -> dict[str, t.Any]:
+def understood(answer: dict[str, t.Any]) -> dict[str, t.Any]:
     """What a host said, without what only the controller tells; a failure where it should have been a survey and is none."""
     told = {key: value for key, value in answer.items() if key not in {"artifacts", "asked", "hosts"}}
     problem = problem_in(told.get("survey")) if "survey" in told or not (told.get("failed") or told.get("unreachable")) else None

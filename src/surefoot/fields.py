@@ -92,8 +92,8 @@ def _http_url(value: str) -> str:
     return value
 
 
-def _written_out(value: str) -> str:
-    if template_in(value):
+def _written_out(value: t.Any) -> t.Any:
+    if isinstance(value, str) and template_in(value):
         raise ValueError("A step is written out, without templates; what differs between environments is a variable of the inventory, and gates may use those")
     return value
 
@@ -121,10 +121,10 @@ PATTERNS: t.Mapping[str, str] = {
 Name = t.Annotated[str, StringConstraints(pattern=_NAME)]
 Text = t.Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Line = t.Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=_LINE)]
-Plain = t.Annotated[Text, AfterValidator(_written_out)]
+Plain = t.Annotated[Text, BeforeValidator(_written_out)]
 """Text of a step, which is no template."""
-Version = t.Annotated[str, StringConstraints(pattern=_VERSION)]
-Migration = t.Annotated[str, StringConstraints(pattern=_MIGRATION), AfterValidator(_written_out)]
+Version = t.Annotated[str, StringConstraints(pattern=_VERSION), BeforeValidator(_written_out)]
+Migration = t.Annotated[str, StringConstraints(pattern=_MIGRATION), BeforeValidator(_written_out)]
 Url = t.Annotated[Text, AfterValidator(_http_url)]
 Duration = t.Annotated[float, BeforeValidator(_seconds), WithJsonSchema(_DURATION)]
 """Seconds."""
