@@ -59,7 +59,7 @@ def refusals(
         *_missing_hosts(release, surveys, hosts),
         *_unfinished(release, earlier, surveys, hosts),
         *(() if undoing else (*_overtaken(release, surveys, hosts), *_unnotable(surveys))),
-        *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey)),
+        *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey, hosts.get("install", ()))),
         *_mixed_fleet(contract, surveys, hosts),
         # The way back stays open, whatever else is not as it should be.
         *(() if undoing else strayed(earlier, surveys, hosts, apart_from=release.flag)),
@@ -212,7 +212,7 @@ def _path_here(survey: Survey, feature: str) -> tuple[str, ...]:
     return tuple(name for name, outcome in last.items() if outcome == "verified")
 
 
-def _on_host(release: Release, contract: Contract, host: str, survey: Survey) -> t.Iterator[Refusal]:
+def _on_host(release: Release, contract: Contract, host: str, survey: Survey, installed: t.Sequence[str]) -> t.Iterator[Refusal]:
     artifacts = survey.get("artifacts") or {}
     if artifacts.get("problem"):
         yield Refusal(
@@ -220,7 +220,8 @@ def _on_host(release: Release, contract: Contract, host: str, survey: Survey) ->
             message=f"The install path is not as an installation leaves it: {artifacts['problem']}",
             todo="repair the link by hand, then survey again",
         )
-    elif artifacts:
+    # One that only migrates has artifacts staged, and none live.
+    elif artifacts and host in installed:
         yield from _live_moved(release.name, contract, host, survey, artifacts)
     if release.flag:
         yield from _foreign(host, surveyed_flag(survey, release.flag) or {})

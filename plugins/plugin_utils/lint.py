@@ -91,7 +91,7 @@ def _flags_grow(release: Release, earlier: t.Sequence[Release]) -> t.Iterator[st
 
 
 def _gates_can_fail(gates: t.Mapping[str, t.Any]) -> Rule:
-    return lambda release, _earlier: (f"has {gate}" for gate in _cannot_fail(release.verify, gates))
+    return lambda release, _earlier: (f"has {gate}" for gate in _cannot_fail([*release.verify, *release.batch_gates], gates))
 
 
 def _cannot_fail(written: t.Sequence[t.Any], gates: t.Mapping[str, t.Any]) -> t.Iterator[str]:

@@ -21,7 +21,7 @@ STEP_KINDS = ("migrate", "install", "restart", "flush_cache", "enable_feature")
 STEP_KEYS: t.Mapping[str, frozenset[str]] = {
     "migrate": frozenset({"version", "to", "state"}),
     "install": frozenset({"version"}),
-    "restart": frozenset({"batches"}),
+    "restart": frozenset({"batches", "verify"}),
     "flush_cache": frozenset({"prefix"}),
     "enable_feature": frozenset({"flag", "audience", "ramp", "each", "state"}),
 }
@@ -81,6 +81,11 @@ class Release:
     def batches(self) -> tuple[t.Any, ...]:
         """The batches of the roll, as written."""
         return tuple(self.steps.get("restart", {}).get("batches") or DEFAULT_BATCHES)
+
+    @property
+    def batch_gates(self) -> tuple[t.Any, ...]:
+        """The gates between two batches of the roll, as written."""
+        return tuple(self.steps.get("restart", {}).get("verify") or ())
 
     @property
     def ramp(self) -> tuple[float, ...]:

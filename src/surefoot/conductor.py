@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import threading
 import time
+import types
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import told_left_drained
@@ -83,8 +84,9 @@ class Conductor:
         """Perform `back`, the way back from `release`; `content` is the feature it stands in."""
         begun = time.monotonic()
         self._note("rolling_back", release, {"steps": back.as_mapping()})
-        variables = {"surefoot_feature_content": content, "release": back.name, "record_outcome": "rolled_back"}
-        outcome = yield from self._play("rollback", back.name, hosts, variables)
+        variables = {"release": back.name, "record_outcome": "rolled_back"}
+        # Where it leads is what hosts said they held.
+        outcome = yield from self._play("rollback", back.name, hosts, variables, {"surefoot_feature_content": content})
         self._note("rolled_back" if outcome.ok else "rollback_failed", release, {"reasons": list(outcome.reasons)})
         state = "rolled_back" if outcome.ok else "failed"
         yield ReleaseEnded(release=release.name, outcome=state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
@@ -124,7 +126,7 @@ class Conductor:
         live_before = {host: state.get("live") for host, state in started.get("before", {}).get("install", {}).items()}
         for share in release.ramp or (None,):
             ramp = {} if share is None else {"surefoot_ramp": share}
-            outcome = yield from self._play("release", release.name, hosts, {"release": release.name, "record_live_before": live_before, **ramp})
+            outcome = yield from self._play("release", release.name, hosts, {"release": release.name, **ramp}, {"record_live_before": live_before})
             if outcome.ok and share is not None and share != release.ramp[-1]:
                 outcome = yield from self._soak(release, hosts, 0.0, needed=_each(release))
             if not outcome.ok:
@@ -143,13 +145,15 @@ class Conductor:
                 outcome = yield from self._play("verify", release.name, (), {"release": release.name})
         return outcome
 
-    def _play(self, playbook: str, name: str, hosts: t.Sequence[str], variables: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
-        """One playbook run. Without planned `hosts` the run only has to be green."""
+    def _play(
+        self, playbook: str, name: str, hosts: t.Sequence[str], variables: t.Mapping[str, t.Any], documents: t.Mapping[str, t.Any] = types.MappingProxyType({})
+    ) -> t.Generator[Event, None, Outcome]:
+        """One playbook run. Without planned `hosts` the run only has to be green. What hosts said goes into `documents`: `variables` are templates."""
         failures: list[str] = []
         verdicts: set[str] = set()
         play = ""
         ended: RunEnded | None = None
-        documents = {"survey_known": known} if (known := self.known.take()) else {}
+        documents = {**documents, **({"survey_known": known} if (known := self.known.take()) else {})}
         for event in self.ansible.run(playbook, {**self.variables, **variables}, documents=documents, cancelled=self.cancelled):
             match event:
                 case TaskStarted():

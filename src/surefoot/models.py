@@ -86,6 +86,7 @@ class Restart(Model):
     """Restart, batch by batch, what runs an older version than the live one."""
 
     batches: Some[Batch] = Field(default=core.DEFAULT_BATCHES, description="How many hosts at a time, numbers or percentages; the last one repeats")
+    verify: Many[GateUse] = Field(default=(), description="Gates between two batches")
 
 
 class FlushCache(Model):

@@ -20,7 +20,7 @@ from surefoot.jobs import Applied, Job, Work
 from surefoot.ledger import Ledger
 from surefoot.ledger.store import whoami
 from surefoot.planning import FeaturePlan, Survey, Surveyed, last_took, plan_feature, planned_artifacts
-from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, why_none
 from surefoot.policy import Request, Ruling
 from surefoot.progress import Standing, standings
 from surefoot.saved_plan import MOST_COMPARED, SavedPlan, Source, make_saved_plan, recent
@@ -93,7 +93,7 @@ class Project(Application):
             elif isinstance(event, RunEnded) and cancelled is not None and cancelled.is_set():
                 raise Cancelled("Cancelled while the hosts were surveyed; nothing was begun")
             elif isinstance(event, RunEnded) and not surveys:
-                seen = "; ".join(failures) or _last_error(messages) or event.status
+                seen = "; ".join(failures) or why_none(messages) or event.status
                 raise Refused("No host could be surveyed", seen=seen, todo="check the inventory and the hosts")
             elif isinstance(event, Output):
                 messages.append(event.text)
@@ -206,7 +206,7 @@ class Project(Application):
 
     def variables(self, feature: str) -> dict[str, t.Any]:
         """What every playbook of ours is told."""
-        return {"feature": str(self.feature_path(feature)), "surefoot_project": str(self.path), "surefoot_root": str(self.root)}
+        return {"feature": str(self.feature_path(feature)), "surefoot_project": str(self.path)}
 
     def ansible(self, environment: str | None) -> Ansible:
         """How ansible is called for an environment."""
@@ -238,7 +238,3 @@ _LINT = "correct it; surefoot lint says whether all is well"
 def _standings(releases: t.Sequence[Release], environment: str, ledger: Ledger) -> dict[str, Standing]:
     known = standings(ledger.entries(environment=environment, feature=releases[0].feature))
     return {release.name: known.get(release.name, Standing()) for release in releases}
-
-
-def _last_error(messages: t.Sequence[str]) -> str | None:
-    return next((message.strip() for message in reversed(messages) if "ERROR" in message), None)

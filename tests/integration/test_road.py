@@ -134,6 +134,26 @@ def test_when_a_later_batch_fails_the_way_back_touches_no_host_that_was_still_as
         assert rolled == {"h1", "h2"}
 
 
+def test_a_gate_between_batches_keeps_the_next_batch_from_being_touched(calm: Shop) -> None:
+    asked = calm.project / "asked"
+    script = f"echo >> {asked}; test $(wc -l < {asked}) -lt 2"
+    calm.feature({**API, "restart": {"batches": [1], "verify": [{"name": "canary", "command": ["sh", "-c", script]}]}})
+    last = calm.hosts[2].pid
+    done = calm.surefoot("apply", "--yes", "--json")
+    assert done.returncode == 5, done.stdout[-3000:] + done.stderr
+    in_service(calm, "1.0.0")
+    told = events(done.stdout)
+    assert [event["verdict"] for event in told if event.get("event") == "GateAsked" and event["name"] == "canary"] == ["passed", "failed"]
+    assert {event["host"] for event in told if event.get("event") == "StepDone" and event["step"]["kind"] == "restart"} == {"h1", "h2"}
+    assert calm.hosts[2].pid == last
+    asked.unlink()
+    calm.feature({**API, "restart": {"batches": [2], "verify": [{"name": "canary", "command": ["sh", "-c", script]}]}})
+    done = calm.surefoot("apply", "--yes")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    in_service(calm, "2.0.0")
+    assert asked.read_text() == "\n"  # not after the last batch, which the gates of the release follow
+
+
 def test_an_artifact_that_was_built_again_makes_a_saved_plan_stale(calm: Shop) -> None:
     calm.feature(API)
     assert calm.surefoot("plan", "--out", "plan.json").returncode == 2

@@ -80,6 +80,10 @@ def test_gates_that_can(gate: t.Any) -> None:
     assert findings({"restart": None, "verify": [gate]}) == []
 
 
+def test_gates_between_batches_can_fail_too() -> None:
+    assert findings({"restart": {"verify": [{"command": ["true"]}]}}) == ["has a gate that cannot fail: true"]
+
+
 def test_a_gate_is_judged_by_what_its_name_stands_for() -> None:
     gates = {"smoke": {"command": ["true"]}, "real": {"command": ["pytest"]}}
     path = [parse_release({"release": "r0", "restart": None, "verify": ["smoke", "real"]})]
