@@ -66,6 +66,15 @@ def refusals(
     )
 
 
+def as_left(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
+    """Every way in which hosts are no longer as the `done` releases left them, where no release comes next whose contract would say so."""
+    nothing = Contract(live=frozenset(), own=frozenset())
+    return (
+        *(refusal for host in hosts.get("install", ()) if host in surveys for refusal in _installed("", nothing, host, surveys[host])),
+        *strayed(done, surveys, hosts),
+    )
+
+
 def strayed(
     done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]], *, apart_from: str | None = None
 ) -> tuple[Refusal, ...]:
@@ -213,16 +222,8 @@ def _path_here(survey: Survey, feature: str) -> tuple[str, ...]:
 
 
 def _on_host(release: Release, contract: Contract, host: str, survey: Survey, installed: t.Sequence[str]) -> t.Iterator[Refusal]:
-    artifacts = survey.get("artifacts") or {}
-    if artifacts.get("problem"):
-        yield Refusal(
-            host=host,
-            message=f"The install path is not as an installation leaves it: {artifacts['problem']}",
-            todo="repair the link by hand, then survey again",
-        )
     # One that only migrates has artifacts staged, and none live.
-    elif artifacts and host in installed:
-        yield from _live_moved(release.name, contract, host, survey, artifacts)
+    yield from _installed(release.name, contract, host, survey, live=host in installed)
     if release.flag:
         yield from _foreign(host, surveyed_flag(survey, release.flag) or {})
     if "migrate" in release.steps:
@@ -233,6 +234,18 @@ def _on_host(release: Release, contract: Contract, host: str, survey: Survey, in
                 seen=str(edited.get("reason") or ""),
                 todo="restore the applied file; write changes as a new migration",
             )
+
+
+def _installed(name: str, contract: Contract, host: str, survey: Survey, *, live: bool = True) -> t.Iterator[Refusal]:
+    artifacts = survey.get("artifacts") or {}
+    if artifacts.get("problem"):
+        yield Refusal(
+            host=host,
+            message=f"The install path is not as an installation leaves it: {artifacts['problem']}",
+            todo="repair the link by hand, then survey again",
+        )
+    elif artifacts and live:
+        yield from _live_moved(name, contract, host, survey, artifacts)
 
 
 def _live_moved(name: str, contract: Contract, host: str, survey: Survey, artifacts: t.Mapping[str, t.Any]) -> t.Iterator[Refusal]:
