@@ -65,7 +65,8 @@ def _fingerprint(survey: Survey) -> Traces:
 
 def _audience(survey: Survey) -> Traces:
     flag = _part(survey, "flag")
-    return {"the flag's audience": "not ours" if flag["foreign"] else flag["audience"] or _NOTHING} if flag else {}
+    flags = [("the flag's audience", flag), *(("the audience of %s" % other["flag"], other) for other in flag.get("others", ()))] if flag else []
+    return {trace: "not ours" if one["foreign"] else one["audience"] or _NOTHING for trace, one in flags}
 
 
 _TRACES: dict[str, t.Callable[[Survey], Traces]] = {

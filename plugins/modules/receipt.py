@@ -191,7 +191,9 @@ survey:
       type: dict
       returned: always
     migrations:
-      description: The C(current), C(applied), C(pending) and C(unknown) migrations, and C(drift) where an applied one was edited.
+      description:
+        - The C(current), C(applied), C(pending) and C(unknown) migrations, and C(drift) where an applied one was edited.
+        - The C(version) whose artifact was read, and which of the pending ones are C(irreversible), which is without a way down.
       type: dict
       returned: always
     cache:
@@ -199,7 +201,9 @@ survey:
       type: dict
       returned: always
     flag:
-      description: The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
+      description:
+        - The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
+        - Under C(others) the same of the other flags that releases set, each with its name as C(flag).
       type: dict
       returned: always
 error:

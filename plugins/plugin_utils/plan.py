@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils import audiences
-from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals, surveyed_flag
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 
 Survey = t.Mapping[str, t.Any]
@@ -229,8 +229,9 @@ def _flush_cache(release: Release, host: str, survey: Survey) -> HostStep:
 
 
 def _enable_feature(release: Release, host: str, survey: Survey) -> HostStep:
-    step, flag = release.steps["enable_feature"], survey.get("flag") or {}
-    if flag.get("flag", step["flag"]) != step["flag"]:
+    step = release.steps["enable_feature"]
+    flag = surveyed_flag(survey, step["flag"]) if survey.get("flag") else {}
+    if flag is None:
         return HostStep(host=host, needed=None, reason=f"{step['flag']} is read when its release comes")
     wanted = step.get("audience") if step.get("state", "present") == "present" else None
     before, after = {"audience": flag.get("audience")}, {"audience": wanted}

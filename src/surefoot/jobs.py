@@ -96,6 +96,8 @@ class Job:
                     yield from conductor.left_drained()
                     return Applied(outcomes=outcomes, rolled_back=rolled_back, drained=tuple(conductor.drained))
                 surveyed = dataclasses.replace(surveyed, surveys={**surveyed.surveys, **conductor.surveys})
+        if not (outcomes or planned.pending) and planned.refusals:
+            raise Refused(f"Nothing is left to do of {self.feature}, but it is not as it was left", seen="\n".join(spoken(one) for one in planned.refusals))
         return Applied(outcomes=outcomes)
 
     def roll_back(self, *, to: str | None) -> Work:

@@ -8,14 +8,14 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import verified_here
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
-from surefoot.states import IN_PLACE, SETTLED, STATES, UNDER_WAY
+from surefoot.states import CATCHING_UP, IN_PLACE, SETTLED, STATES, UNDER_WAY
 
 if t.TYPE_CHECKING:
     from surefoot.ledger import Entry
 
 Survey = t.Mapping[str, t.Any]
 
-_ABOUT_RELEASES = STATES | {"catching_up", "caught_up", "catch_up_failed"}
+_ABOUT_RELEASES = STATES | CATCHING_UP
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -125,7 +125,9 @@ class Project(Application):
         """The plan by what was surveyed and by the ledger, without what people and the calendar have to say."""
         releases = self.feature(feature).parsed()
         planned = plan_feature(releases[0].feature, environment, releases, found, _standings(releases, environment, ledger))
-        return dataclasses.replace(planned, refusals=(*older_copy(ledger), *barred(self.findings(releases), planned), *planned.refusals))
+        lost = older_copy(ledger)
+        refusals = (*lost, *barred(self.findings(releases), planned), *planned.refusals)
+        return dataclasses.replace(planned, refusals=refusals, disagreements=(*lost, *planned.disagreements))
 
     def ruling(self, release: Release, environment: str, found: Surveyed, ledger: Ledger, *, plan: str | None = None) -> Ruling:
         """Whether people and the calendar let a release go to an environment now, as part of the saved plan with the digest `plan`."""

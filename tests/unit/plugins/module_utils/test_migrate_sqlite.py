@@ -230,6 +230,7 @@ def test_survey_of_what_is_pending(tmp_path: pathlib.Path, url: str) -> None:
     shop = release(tmp_path / "r", BOOKS, REVIEWS)
     assert survey(shop, url) == {
         "engine": "sql",
+        "version": "r",
         "readable": True,
         "reason": "the database is at base; 2 of this artifact not applied",
         "current": [],
@@ -237,11 +238,20 @@ def test_survey_of_what_is_pending(tmp_path: pathlib.Path, url: str) -> None:
         "pending": ["0001", "0002"],
         "unknown": [],
         "drift": [],
-        "reversible": True,
+        "irreversible": [],
     }
     assert not (tmp_path / "shop.db").exists()
     migrate(shop, url)
-    assert survey(shop, url)["reversible"] is None
+    assert survey(shop, url)["pending"] == []
+
+
+def test_survey_of_what_is_pending_and_has_no_way_down(tmp_path: pathlib.Path, url: str) -> None:
+    shop = release(tmp_path / "releases/2.0.0", BOOKS, {name: text for name, text in REVIEWS.items() if ".down." not in name})
+    (tmp_path / "current").symlink_to(shop)
+    found = survey(tmp_path / "current", url)
+    assert (found["version"], found["pending"], found["irreversible"]) == ("2.0.0", ["0001", "0002"], ["0002"])
+    migrate(shop, url)
+    assert survey(shop, url)["irreversible"] == []
 
 
 def test_survey_of_what_is_no_database(tmp_path: pathlib.Path, url: str) -> None:

@@ -102,6 +102,12 @@ def test_a_worker_restarted_undeclared_is_found(change: dict[str, t.Any], reason
     assert undeclared(before, after, ["restart"]) == []
 
 
+def test_a_flag_of_an_earlier_release_that_changed_is_found() -> None:
+    stars = {"flag": "stars", "audience": {"everyone": True}, "foreign": False, "reason": ""}
+    before, after = changed("flag", {"others": [stars]}), changed("flag", {"others": [{**stars, "audience": None}]})
+    assert [one["reason"] for one in undeclared(before, after, ["install"])] == ["the audience of stars was {'everyone': True} and is nothing"]
+
+
 def test_several_changes_are_all_found() -> None:
     after = {**changed("cache", {"stored": "f2"}), "flag": {**BEFORE["flag"], "audience": None}}
     assert [one["kind"] for one in undeclared(BEFORE, after, ["install"])] == ["flush_cache", "enable_feature"]
