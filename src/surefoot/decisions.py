@@ -44,26 +44,27 @@ def approve(ledger: Ledger, plan: SavedPlan, source: Source, *, by: str, because
         todo = f"surefoot plan {plan.feature} -E {plan.environment} --out, and approve that one"
         raise Refused("The plan is stale, so there is nothing to approve", seen="\n".join(moved), todo=todo)
     payload = {"plan": plan.digest, "releases": list(plan.releases), "account": whoami(), **({"because": because} if because else {})}
-    return ledger.append(plan.environment, "approved", payload, feature=plan.feature, release=plan.releases[0], by=by)
+    return _decide(ledger, plan.environment, "approved", payload, feature=plan.feature, release=plan.releases[0], by=by)
 
 
 def hold(ledger: Ledger, environment: str, *, because: str) -> Entry:
     """Let no release begin in the environment from now on. A second hold is a second reason; `resume` lifts all of them."""
     _check("because", because, LONGEST_REASON)
-    return ledger.append(environment, "held", {"because": because})
+    return _decide(ledger, environment, "held", {"because": because})
 
 
 def resume(ledger: Ledger, environment: str, *, because: str) -> tuple[Entry | None, tuple[Entry, ...]]:
     """Let releases begin again: the entry, None where nothing was held, and the holds it lifts."""
     _check("because", because, LONGEST_REASON)
     lifted = holds(environment, ledger.entries(environment, kinds=DECISIONS))
-    return (ledger.append(environment, "resumed", {"because": because}) if lifted else None), lifted
+    return (_decide(ledger, environment, "resumed", {"because": because}) if lifted else None), lifted
 
 
 def adopt(ledger: Ledger, environment: str, release: Release, *, because: str) -> Entry:
     """Record that what is there is accepted as `release` having been done. Nobody verified that; to be promoted it must be verified there first."""
     _check("because", because, LONGEST_REASON)
-    return ledger.append(environment, "adopted", {"digest": release.digest(), "because": because}, feature=release.feature, release=release.name)
+    payload = {"digest": release.digest(), "because": because}
+    return _decide(ledger, environment, "adopted", payload, feature=release.feature, release=release.name)
 
 
 def consult(ledger: Ledger, request: Request, settings: Environment, now: dt.datetime) -> Ruling:
@@ -76,6 +77,17 @@ def consult(ledger: Ledger, request: Request, settings: Environment, now: dt.dat
     ]
     once = {entry.seq: entry for entry in entries}
     return rule(request, settings, [once[seq] for seq in sorted(once)], now)
+
+
+def _decide(ledger: Ledger, environment: str, kind: str, payload: t.Mapping[str, t.Any], **about: str) -> Entry:
+    """Write a decision down, where it will not be lost again."""
+    if lost := ledger.older_copy():
+        raise Refused(
+            "The ledger is an older copy, and what is decided in it would be lost with it",
+            seen="\n".join(finding.message for finding in lost),
+            todo="bring the newer copy back, or settle it as surefoot plan says; until then nothing begins",
+        )
+    return ledger.append(environment, kind, payload, **about)
 
 
 def _check(what: str, text: str, most: int) -> None:

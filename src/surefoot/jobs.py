@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
 import threading
 import typing as t
 import uuid
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import Before, way_back
@@ -49,12 +47,16 @@ Work = t.Generator[Event, None, Applied]
 
 @dataclasses.dataclass(kw_only=True)
 class Job:
-    """Work on one feature in one environment. `lock_wait` is how many seconds to wait for a lock that somebody else holds."""
+    """Work on one feature in one environment.
+
+    `command` is what others are told of it while it holds the lock, `lock_wait` how many seconds to wait for a lock that somebody else holds.
+    """
 
     project: Project
     feature: str
     environment: str
     cancelled: threading.Event
+    command: str
     lock_wait: float = 0.0
     plan: str | None = None
     known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
@@ -149,19 +151,18 @@ class Job:
 
     def _lock(self, stack: contextlib.ExitStack) -> t.Generator[Event, None, EnvironmentLock]:
         """This machine's lock first, which costs nothing, then the one that stands with the environment."""
-        command = without_values(sys.argv)
         patterns = list(dict.fromkeys(getattr(self.project.file.hosts, kind) for kind in STEP_KINDS))
         lock = EnvironmentLock(
             # A limit says which hosts are released to; the lock stands on the same host for everybody.
             dataclasses.replace(self.project.ansible(self.environment), limit=None),
             patterns,
             self.project.file.app,
-            command=command,
+            command=self.command,
             wait=self.lock_wait,
             cancelled=self.cancelled,
             on_lost=self.cancelled.set,
         )
-        held = hold(self.project.state_directory, self.environment, command, lock.token, wait=self.lock_wait, cancelled=self.cancelled)
+        held = hold(self.project.state_directory, self.environment, self.command, lock.token, wait=self.lock_wait, cancelled=self.cancelled)
         dead = stack.enter_context(held)
         if dead and (ended := orphans.end(dead)):
             yield OrphansEnded(processes=ended)
