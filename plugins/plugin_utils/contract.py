@@ -75,10 +75,26 @@ def as_left(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t
     )
 
 
+def unlike(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
+    """What keeps hosts from being taken for what the `done` releases leave, whatever their receipts say; which version is live is left to whoever asks."""
+    problems = [host for host in hosts.get("install", ()) if (surveys.get(host, {}).get("artifacts") or {}).get("problem")]
+    nothing = Contract(live=frozenset(), own=frozenset())
+    return (
+        *(refusal for host in problems for refusal in _installed("", nothing, host, surveys[host])),
+        *_mixed_fleet(nothing, surveys, hosts),
+        *strayed(done, surveys, hosts, by_receipt=False),
+    )
+
+
 def strayed(
-    done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]], *, apart_from: str | None = None
+    done: t.Sequence[Release],
+    surveys: t.Mapping[str, Survey],
+    hosts: t.Mapping[str, t.Sequence[str]],
+    *,
+    apart_from: str | None = None,
+    by_receipt: bool = True,
 ) -> tuple[Refusal, ...]:
-    """Every way in which database and flags are no longer as the `done` releases of a feature left them, on hosts that have their receipts.
+    """Every way in which database and flags are no longer as the `done` releases of a feature left them, `by_receipt` on hosts that have theirs.
 
     Asked for is the least that they left: a database may have been migrated further by others, and a flag opened wider. What cannot be told is not refused.
     Of the flag `apart_from` another hand's edit is told elsewhere.
@@ -86,7 +102,7 @@ def strayed(
     found: list[Refusal] = []
     for host, survey in surveys.items():
         here = verified_here(survey, done[0].feature) if done else ()
-        ours = [release for release in done if release.name in here]
+        ours = [release for release in done if release.name in here or not by_receipt]
         if host in hosts.get("migrate", ()):
             found += _unmigrated(ours, host, survey.get("migrations") or {})
         if host in hosts.get("enable_feature", ()):
@@ -207,18 +223,18 @@ def _unnotable(surveys: t.Mapping[str, Survey]) -> t.Iterator[Refusal]:
 
 
 def verified_here(survey: Survey, feature: str) -> frozenset[str]:
-    """The releases of `feature` that the receipt of a host holds as verified, and not as rolled back since."""
+    """The releases of `feature` that the receipt of a host holds as verified or adopted, and not as rolled back since."""
     return frozenset(_path_here(survey, feature))
 
 
 def _path_here(survey: Survey, feature: str) -> tuple[str, ...]:
-    """The verified releases of `feature`, in the order in which they were."""
+    """The verified and adopted releases of `feature`, in the order in which they were."""
     last: dict[str, str] = {}
     for entry in (survey.get("receipt") or {}).get("releases", ()):
         if entry["feature"] == feature:
             last.pop(entry["release"], None)
             last[entry["release"]] = entry["outcome"]
-    return tuple(name for name, outcome in last.items() if outcome == "verified")
+    return tuple(name for name, outcome in last.items() if outcome in {"verified", "adopted"})
 
 
 def _on_host(release: Release, contract: Contract, host: str, survey: Survey, installed: t.Sequence[str]) -> t.Iterator[Refusal]:
@@ -256,7 +272,7 @@ def _live_moved(name: str, contract: Contract, host: str, survey: Survey, artifa
             host=host,
             message=f"{live or 'Nothing'} is live, but the last receipt says {recorded}",
             seen=f"{artifacts.get('path')}/current leads to {live or 'nothing'}",
-            todo=f"make {recorded} live again, or record what is there",
+            todo=f"make {recorded} live again, or accept what is there with surefoot adopt",
         )
     elif not recorded and contract.live - contract.own and live not in contract.live:
         yield Refusal(

@@ -29,7 +29,7 @@ SOAK_LOOK_SECONDS = 5.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a release ended: verified, failed, inconclusive or cancelled, with the reasons."""
+    """How a release ended: verified, adopted, failed, inconclusive or cancelled, with the reasons."""
 
     state: str
     reasons: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        return self.state == "verified"
+        return self.state in {"verified", "adopted"}
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -105,6 +105,23 @@ class Conductor:
             outcome = _with_impact(outcome, watch.judge(release.impact))
         self._note("caught_up" if outcome.ok else "catch_up_failed", release, {"hosts": list(hosts), **_told(outcome)})
         yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, impact=outcome.impact, seconds=time.monotonic() - begun)
+        return outcome
+
+    def adopt(self, accepted: t.Sequence[Release], undone: t.Sequence[Release], hosts: t.Sequence[str], because: str) -> t.Generator[Event, None, Outcome]:
+        """Give `hosts` receipts of what was `accepted`, and take back those of what is `undone`; that it was accepted the ledger knows already."""
+        begun, release, reason = time.monotonic(), accepted[-1], {"because": because}
+        for one in undone:
+            self._note("rolling_back", one, reason)
+        told = [("rolled_back", undone), ("adopted", accepted[:-1])]
+        also = [{"release": one.name, "digest": one.digest(), "outcome": outcome} for outcome, releases in told for one in releases]
+        variables = {"release": release.name, "record_digest": release.digest(), "record_outcome": "adopted", "record_also": also}
+        outcome = yield from self._play("adopt", release.name, hosts, variables)
+        for one in undone:
+            self._note("rolled_back" if outcome.ok else "rollback_failed", one, {**reason, "reasons": list(outcome.reasons)})
+        for one in accepted:
+            self._note("caught_up" if outcome.ok else "catch_up_failed", one, {"hosts": list(hosts), **_told(outcome)})
+        outcome = dataclasses.replace(outcome, state="adopted") if outcome.ok else outcome
+        yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
         return outcome
 
     def ask_gates(self, release: Release, *, adopted: bool) -> t.Generator[Event, None, Outcome]:

@@ -32,7 +32,7 @@ def approve(ledger: Ledger, plan: SavedPlan, source: Source, *, by: str, because
     if not person(by):
         raise InvalidInput("An approval is given by somebody", seen=printable(by), todo="name a person: --by NAME")
     if because is not None:
-        _check("because", because, LONGEST_REASON)
+        check_reason(because)
     now = plan.model_copy(
         update={
             "content": source.feature.as_mapping(),
@@ -49,22 +49,25 @@ def approve(ledger: Ledger, plan: SavedPlan, source: Source, *, by: str, because
 
 def hold(ledger: Ledger, environment: str, *, because: str) -> Entry:
     """Let no release begin in the environment from now on. A second hold is a second reason; `resume` lifts all of them."""
-    _check("because", because, LONGEST_REASON)
+    check_reason(because)
     return _decide(ledger, environment, "held", {"because": because})
 
 
 def resume(ledger: Ledger, environment: str, *, because: str) -> tuple[Entry | None, tuple[Entry, ...]]:
     """Let releases begin again: the entry, None where nothing was held, and the holds it lifts."""
-    _check("because", because, LONGEST_REASON)
+    check_reason(because)
     lifted = holds(environment, ledger.entries(environment, kinds=DECISIONS))
     return (_decide(ledger, environment, "resumed", {"because": because}) if lifted else None), lifted
 
 
-def adopt(ledger: Ledger, environment: str, release: Release, *, because: str) -> Entry:
-    """Record that what is there is accepted as `release` having been done. Nobody verified that; to be promoted it must be verified there first."""
-    _check("because", because, LONGEST_REASON)
-    payload = {"digest": release.digest(), "because": because}
-    return _decide(ledger, environment, "adopted", payload, feature=release.feature, release=release.name)
+def adopt(ledger: Ledger, environment: str, release: Release, *, because: str, run: str | None = None, held: t.Mapping[str, t.Any] | None = None) -> Entry:
+    """Record that what is there, as far as it is known what hosts `held`, is accepted as `release` having been done.
+
+    Nobody verified that; to be promoted it must be verified there first. `run` is the run that gives the hosts their receipts.
+    """
+    check_reason(because)
+    payload = {"digest": release.digest(), "because": because, **({"held": held} if held else {})}
+    return _decide(ledger, environment, "adopted", payload, feature=release.feature, release=release.name, **({"run": run} if run else {}))
 
 
 def consult(ledger: Ledger, request: Request, settings: Environment, now: dt.datetime) -> Ruling:
@@ -77,6 +80,11 @@ def consult(ledger: Ledger, request: Request, settings: Environment, now: dt.dat
     ]
     once = {entry.seq: entry for entry in entries}
     return rule(request, settings, [once[seq] for seq in sorted(once)], now)
+
+
+def check_reason(because: str) -> None:
+    """Raise InvalidInput for a reason that is not one readable line."""
+    _check("because", because, LONGEST_REASON)
 
 
 def _decide(ledger: Ledger, environment: str, kind: str, payload: t.Mapping[str, t.Any], **about: str) -> Entry:

@@ -13,7 +13,9 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.contract import s
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import Before, way_back
 from surefoot import orphans
+from surefoot.adoption import adoption, held
 from surefoot.conductor import Conductor, Outcome
+from surefoot.decisions import adopt, check_reason
 from surefoot.differences import changes
 from surefoot.environment_lock import EnvironmentLock
 from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock
@@ -133,6 +135,24 @@ class Job:
                     outcomes[last.release.name] = Outcome(state=state, reasons=reasons)
                     return Applied(outcomes=outcomes, rolled_back=False, drained=tuple(conductor.drained))
                 outcomes[last.release.name] = undone
+
+    def adopt(self, release: str, *, because: str) -> Work:
+        """Accept what the hosts hold as the state after `release`: those up to it count as done, and what came after it and is not there any more does not."""
+        self._check_name(release)
+        check_reason(because)
+        with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
+            lock = yield from self._lock(stack)
+            yield SurveyStarted(feature=self.feature, environment=self.environment)
+            surveyed = self.project.survey(self.feature, self.environment, cancelled=self.cancelled)
+            self.known.learn_all(surveyed.surveys, surveyed.asked)
+            come = self._plan(surveyed, ledger).progress
+            meant = adoption(release, surveyed, come)
+            conductor = self._conductor(ledger, lock)
+            for one in meant.accepted:
+                found = held(surveyed.surveys) if one.name == release else None
+                adopt(ledger, self.environment, one, because=because, run=conductor.run, held=found)
+            outcome = yield from conductor.adopt(meant.accepted, meant.undone, list(surveyed.surveys), because)
+        return Applied(outcomes={release: outcome})
 
     def verify(self, release: str | None) -> Work:
         """Ask the gates of a release once more; of the last one that is done if none is named."""

@@ -45,7 +45,7 @@ class Standing:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReleaseProgress:
-    """One release of the path. `missing` are hosts without its receipt.
+    """One release of the path. `missing` are those of the `concerned` hosts that are without its receipt, `unknown` had it from a run the ledger does not know.
 
     `state` is done, unfinished (begun, to be gone on with), failed, behind (in place, and to be brought to the missing hosts) or pending.
     """
@@ -54,6 +54,8 @@ class ReleaseProgress:
     state: str
     standing: Standing
     missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    concerned: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,8 @@ def standings(entries: t.Iterable[Entry]) -> dict[str, Standing]:
             change |= {"state": entry.kind, "since": entry.at, "run": entry.run or "", "details": entry.payload, "without_receipts": bare}
         if entry.kind == "adopted":
             change["accepted"] = entry.at
+            # Of what was taken back, and came again without us, nobody knows what was there before it came.
+            change |= {"before": {}} if last.state == "rolled_back" else {}
         elif entry.kind == "caught_up":
             change["without_receipts"] = False
         found[entry.release] = dataclasses.replace(last, **change)
@@ -112,10 +116,10 @@ def progress(
             state = "behind"
         elif standing.state in IN_PLACE and missing and release.steps:
             drift.append(f"the ledger says that {release.name} was verified, but there is no receipt of it on {', '.join(missing)}")
-        unknown = [host for host in concerned if _is_of_unknown_run(surveys.get(host, {}), release, standing)]
+        unknown = tuple(host for host in concerned if _is_of_unknown_run(surveys.get(host, {}), release, standing))
         if unknown:
             drift.append(f"{', '.join(unknown)} had {release.name} from a run that the ledger does not know: it is an older copy, or another ledger was used")
-        found.append(ReleaseProgress(release=release, state=state, standing=standing, missing=missing))
+        found.append(ReleaseProgress(release=release, state=state, standing=standing, missing=missing, unknown=unknown, concerned=len(concerned)))
     return Progress(releases=tuple(found), drift=tuple(drift))
 
 

@@ -203,6 +203,17 @@ class Project(Application):
             )
         return Applying(job.roll_back(to=to), job.cancelled)
 
+    def adopt(self, feature: str, environment: str | None = None, *, release: str, because: str) -> Applying:
+        """Accept what the hosts hold as the state after `release`, with a reason. Changes nothing on hosts but their receipts.
+
+        Raises Refused for a project with a limit, and when it is iterated over where hosts do not hold that.
+        """
+        job = self._job("adopt", feature, environment)
+        if self.limit:
+            message = "What is there is accepted on all hosts or on none"
+            raise Refused(message, seen=f"--limit {self.limit}", todo="adopt it without --limit; hosts that are behind are brought up with apply")
+        return Applying(job.adopt(release, because=because), job.cancelled)
+
     def verify(self, feature: str, environment: str | None = None, *, release: str | None = None) -> Applying:
         """Ask the gates of a release once more; of the last one that is done if none is named."""
         job = self._job("verify", feature, environment)
