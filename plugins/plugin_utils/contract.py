@@ -62,6 +62,20 @@ def refusals(
     )
 
 
+def moved(
+    path: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]], under_way: Release | None = None
+) -> tuple[Refusal, ...]:
+    """Every way in which hosts are no longer as the releases of a `path` left them. What one that is `under_way` brings is not held against them."""
+    if not path:
+        return ()
+    contract = Contract(live=frozenset(), own=frozenset([under_way.version] if under_way and under_way.version else ()))
+    together = dataclasses.replace(path[-1], steps={kind: step for release in path for kind, step in release.steps.items()})
+    return (
+        *(refusal for host, survey in surveys.items() for refusal in _on_host(together, contract, host, survey)),
+        *_mixed_fleet(contract, surveys, hosts),
+    )
+
+
 def _missing_hosts(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[Refusal]:
     for kind in release.steps:
         if not hosts.get(kind):
@@ -151,7 +165,7 @@ def _live_moved(name: str, contract: Contract, host: str, survey: Survey, artifa
             host=host,
             message=f"{live or 'Nothing'} is live, but the last receipt says {recorded}",
             seen=f"{artifacts.get('path')}/current leads to {live or 'nothing'}",
-            todo=f"make {recorded} live again, or record what is there",
+            todo=f"make {recorded} live again: ln -sfn releases/{recorded} {artifacts.get('path')}/current on that host, and restart what runs from there",
         )
     elif not recorded and contract.live - contract.own and live not in contract.live:
         yield Refusal(

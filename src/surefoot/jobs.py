@@ -94,6 +94,9 @@ class Job:
                     yield from conductor.left_drained()
                     return Applied(outcomes=outcomes, rolled_back=rolled_back, drained=tuple(conductor.drained))
                 surveyed = dataclasses.replace(surveyed, surveys={**surveyed.surveys, **conductor.surveys})
+            if planned.refusals and not planned.pending and not outcomes:
+                seen = "\n".join(spoken(refusal) for refusal in planned.refusals)
+                raise Refused(f"Nothing is left to do of {self.feature}, but what is there is not what was left there", seen=seen)
         return Applied(outcomes=outcomes)
 
     def roll_back(self, *, to: str | None) -> Work:

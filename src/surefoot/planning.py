@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, moved
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import WayBack, irrevocable, way_back
@@ -76,7 +76,7 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
         plan_release(here(one.release, found.hosts) if found.limited else one.release, releases[: releases.index(one.release)], found.surveys, found.hosts)
         for one in todo
     )
-    refusals = [*_drifted(feature, environment, come), *(plans[0].refusals if plans else ())]
+    refusals = [*_drifted(feature, environment, come), *(plans[0].refusals if plans else moved(releases, found.surveys, found.hosts))]
     refusals += [Refusal(message=failure) for failure in found.failures]
     if found.limited and todo and todo[0].state != "behind":
         message = f"Release {todo[0].release.name} is not done in {environment} yet, and a limit only brings up hosts that are behind"
@@ -85,6 +85,14 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
     begins = plans and todo[0].state != "behind" and todo[0].standing.begins
     lost = irrevocable(todo[0].release, before_states(plans[0])) if begins else ()
     return FeaturePlan(feature=feature, environment=environment, progress=come, plans=plans, refusals=tuple(refusals), back=back, irrevocable=lost)
+
+
+def disagreements(feature: str, environment: str, releases: t.Sequence[Release], found: Surveyed, known: t.Mapping[str, Standing]) -> tuple[Refusal, ...]:
+    """Where hosts, their receipts and the ledger disagree, whatever is to be done next."""
+    come = progress(releases, found.surveys, found.hosts, known, limited=found.limited)
+    done = [one.release for one in come.releases if one.state == "done"]
+    begun = next((one.release for one in come.releases if one.state in {"unfinished", "failed"}), None)
+    return (*_drifted(feature, environment, come), *moved(done, found.surveys, found.hosts, begun))
 
 
 def _drifted(feature: str, environment: str, come: Progress) -> t.Iterator[Refusal]:

@@ -18,7 +18,7 @@ from surefoot.events import Event
 from surefoot.jobs import Applied, Job, Work
 from surefoot.ledger import Ledger
 from surefoot.ledger.store import whoami
-from surefoot.planning import FeaturePlan, Survey, Surveyed, last_took, plan_feature, planned_artifacts
+from surefoot.planning import FeaturePlan, Survey, Surveyed, disagreements, last_took, plan_feature, planned_artifacts
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, why_none
 from surefoot.policy import Request, Ruling
 from surefoot.progress import IN_PLACE, Standing, standings
@@ -122,6 +122,13 @@ class Project(Application):
         releases = self.feature(feature).parsed()
         planned = plan_feature(releases[0].feature, environment, releases, found, _standings(releases, environment, ledger))
         return dataclasses.replace(planned, refusals=(*older_copy(ledger), *planned.refusals))
+
+    def disagreements(self, feature: str, environment: str | None, found: Surveyed) -> tuple[Refusal, ...]:
+        """Where the surveyed hosts, their receipts and the ledger disagree, and what can be done."""
+        name, _environment = self.environment(environment)
+        releases = self.feature(feature).parsed()
+        with self.ledger() as ledger:
+            return (*older_copy(ledger), *disagreements(releases[0].feature, name, releases, found, _standings(releases, name, ledger)))
 
     def ruling(self, release: Release, environment: str, found: Surveyed, ledger: Ledger, *, plan: str | None = None) -> Ruling:
         """Whether people and the calendar let a release go to an environment now, as part of the saved plan with the digest `plan`."""

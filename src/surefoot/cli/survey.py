@@ -19,17 +19,23 @@ from surefoot.exits import Exit
 @feature_argument
 @ansible_options
 def command(project_path: pathlib.Path, environment: str | None, as_json: bool, feature: str | None, **given: t.Any) -> Exit:
-    """Read what every host of a feature really holds. Changes nothing."""
+    """Read what every host of a feature really holds, and say where that disagrees with receipts and ledger. Changes nothing.
+
+    Ends with 4 where it disagrees, or a host did not answer.
+    """
+    from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken
     from surefoot.report.console import console
     from surefoot.report.documents import survey_document
     from surefoot.report.tables import survey_table
 
     project = load(project_path, **given)
-    surveyed = project.survey(which_feature(project, feature), environment)
+    name = which_feature(project, feature)
+    surveyed = project.survey(name, environment)
+    disagreements = project.disagreements(name, environment, surveyed)
     if as_json:
-        click.echo(json.dumps(survey_document(surveyed), indent=2, default=str))
+        click.echo(json.dumps(survey_document(surveyed, disagreements), indent=2, default=str))
     else:
         console().print(survey_table(surveyed))
-        for failure in surveyed.failures:
-            console(stderr=True).print(failure, style="red")
-    return Exit.REFUSED if surveyed.failures else Exit.DONE
+        for told in (*surveyed.failures, *map(spoken, disagreements)):
+            console(stderr=True).print(told, style="red")
+    return Exit.REFUSED if surveyed.failures or disagreements else Exit.DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan
 from surefoot.jobs import Applied
 from surefoot.ledger import Entry
@@ -39,13 +40,14 @@ def applied_document(applied: Applied, code: int) -> dict[str, t.Any]:
     return {"format": FORMAT, "result": outcomes, "rolled_back": applied.rolled_back, "drained": list(applied.drained), "exit": code}
 
 
-def survey_document(surveyed: Surveyed) -> dict[str, t.Any]:
-    """A survey by host."""
+def survey_document(surveyed: Surveyed, disagreements: t.Sequence[Refusal]) -> dict[str, t.Any]:
+    """A survey by host, and where it disagrees with receipts and ledger."""
     return {
         "format": FORMAT,
         "hosts": {kind: list(hosts) for kind, hosts in surveyed.hosts.items()},
         "surveys": surveyed.surveys,
         "failures": list(surveyed.failures),
+        "disagreements": [dataclasses.asdict(refusal) for refusal in disagreements],
     }
 
 

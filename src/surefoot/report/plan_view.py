@@ -27,6 +27,8 @@ def show_plan(console: Console, plan: FeaturePlan, *, probes: t.Sequence[str]) -
         )
     if not plan.plans:
         console.print(Text("Nothing to do: every release is verified"))
+        for refusal in plan.refusals:
+            console.print(Text(f"  ✗ {spoken_refusal(refusal)}", style="red"))
         return
     _next(console, plan.plans[0], probes, plan.took)
     back = plan.back
