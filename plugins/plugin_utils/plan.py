@@ -158,7 +158,7 @@ def has_staged(survey: Survey, version: str | None) -> bool:
 def _migrate(release: Release, host: str, survey: Survey) -> HostStep:
     step, found = release.steps["migrate"], survey.get("migrations") or {}
     target, current = step.get("to"), list(found.get("current") or ())
-    before = {"current": current}
+    before = {"current": current, "irreversible": _irreversible(step, found)}
     if not found.get("readable"):
         return HostStep(host=host, needed=None, reason=f"the database is read once {step['version']} is staged", before=before)
     if step.get("state") == "reverted":
@@ -180,9 +180,23 @@ def _migrate(release: Release, host: str, survey: Survey) -> HostStep:
     )
 
 
+def _irreversible(step: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> list[str] | None:
+    """Those of the migrations the step would run that have no way down; None where that is not known before its artifact is staged."""
+    to, pending = step.get("to"), list(found.get("pending") or ())
+    if step.get("state") == "reverted" or to in (*(found.get("current") or ()), *(found.get("applied") or ())):
+        return []
+    if not found.get("readable") or found.get("version") != step["version"]:
+        return None
+    run = pending[: pending.index(to) + 1] if to in pending else pending
+    return [one for one in run if one in found.get("irreversible", ())]
+
+
 def _install(release: Release, host: str, survey: Survey) -> HostStep:
     version, live = release.version, live_version(survey)
-    before, after = {"live": live}, {"live": version}
+    verified = (survey.get("receipt") or {}).get("verified_versions")
+    # What a way back could lead to.
+    kept = {} if live is None else {"staged": has_staged(survey, live), "verified": verified is None or live in verified}
+    before, after = {"live": live, **kept}, {"live": version}
     if live == version:
         return HostStep(host=host, needed=False, reason=f"{version} is already live", before=before, after=before)
     staged = f", {version} is staged" if has_staged(survey, version) else ""

@@ -35,8 +35,8 @@ _TELLING = {
 }
 """The variable whose presence says that a kind of step can be done on a host at all."""
 
-_NOT_LOOKED_AT = frozenset({"state", "audience"})
-"""What is to be reached, which a survey does not ask."""
+_NOT_LOOKED_AT = frozenset({"state", "audience", "reversible_only"})
+"""What is to be reached, and how, which a survey does not ask."""
 
 
 def survey_options(scope: t.Mapping[str, t.Any], host: str, variable: Variable) -> dict[str, t.Any]:

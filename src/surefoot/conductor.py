@@ -57,6 +57,8 @@ class Conductor:
     watch: t.Callable[[], Watch]
     cancelled: threading.Event
     known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
+    reversible_only: bool = False
+    """Whether a migration without a way down is refused, which may be seen only once its artifact is staged."""
     surveys: dict[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
     took: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     """How long each kind of step took on each host on which it did anything, in milliseconds."""
@@ -124,9 +126,10 @@ class Conductor:
             return (yield from self._play(release.playbook, release.name, (), {}))
         # After a kill the hosts may no longer tell what was live before.
         live_before = {host: state.get("live") for host, state in started.get("before", {}).get("install", {}).items()}
+        variables = {"release": release.name, **({"migrate_reversible_only": True} if self.reversible_only and "migrate" in release.steps else {})}
         for share in release.ramp or (None,):
             ramp = {} if share is None else {"surefoot_ramp": share}
-            outcome = yield from self._play("release", release.name, hosts, {"release": release.name, **ramp}, {"record_live_before": live_before})
+            outcome = yield from self._play("release", release.name, hosts, {**variables, **ramp}, {"record_live_before": live_before})
             if outcome.ok and share is not None and share != release.ramp[-1]:
                 outcome = yield from self._soak(release, hosts, 0.0, needed=_each(release))
             if not outcome.ok:

@@ -19,7 +19,7 @@ from surefoot.environment_lock import EnvironmentLock
 from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock
 from surefoot.known_surveys import KnownSurveys
 from surefoot.lock import hold
-from surefoot.planning import FeaturePlan, Surveyed, before_states, concerned
+from surefoot.planning import FeaturePlan, Surveyed, before_of, concerned, nothing_live
 from surefoot.progress import Progress, ReleaseProgress
 from surefoot.saved_plan import SavedPlan, check_saved
 from surefoot.watch import Watch
@@ -90,6 +90,7 @@ class Job:
                     yield ReleaseEnded(release=name, outcome=stopped.state, reasons=stopped.reasons)
                     return Applied(outcomes={**outcomes, name: stopped})
                 conductor = self._conductor(ledger, lock)
+                conductor.reversible_only = not (without_way_back or nothing_live(surveyed.surveys))
                 outcome, rolled_back = yield from self._perform(conductor, following, planned, surveyed, auto_rollback=auto_rollback)
                 outcomes[name] = outcome
                 if not outcome.ok:
@@ -209,7 +210,7 @@ class Job:
         names = [one.release.name for one in planned.progress.releases]
         yield ReleaseStarted(release=release.name, why=release.why, position=names.index(release.name) + 1, total=len(names), run=conductor.run)
         yield Planned(release=release.name, plan=planned.plans[0].as_mapping())
-        before: Before = before_states(planned.plans[0]) if standing.begins else standing.before
+        before = before_of(standing, planned.plans[0])
         hosts = concerned(release, surveyed.hosts)
         if following.state == "behind":
             return (yield from conductor.catch_up(release, hosts)), None

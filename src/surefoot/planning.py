@@ -8,7 +8,7 @@ import typing as t
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, as_left
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
-from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import WayBack, irrevocable, way_back
+from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import Before, WayBack, checked, irrevocable
 from surefoot.policy import Ruling
 from surefoot.progress import Progress, Standing, progress
 from surefoot.states import IN_PLACE
@@ -88,9 +88,8 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
     if found.limited and todo and todo[0].state != "behind":
         message = f"Release {todo[0].release.name} is not done in {environment} yet, and a limit only brings up hosts that are behind"
         refusals.append(Refusal(message=message, todo="apply it without --limit first"))
-    back = way_back(todo[0].release, before_states(plans[0])) if plans else None
-    begins = plans and todo[0].state != "behind" and todo[0].standing.begins
-    lost = irrevocable(todo[0].release, before_states(plans[0])) if begins else ()
+    before = before_of(todo[0].standing, plans[0]) if plans else {}
+    begins = plans and todo[0].state != "behind" and todo[0].standing.begins and not nothing_live(found.surveys)
     return FeaturePlan(
         feature=feature,
         environment=environment,
@@ -99,8 +98,8 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
         refusals=tuple(refusals),
         disagreements=(*_drifted(feature, environment, whole), *held),
         behind=_behind(whole),
-        back=back,
-        irrevocable=lost,
+        back=checked(todo[0].release, before) if plans else None,
+        irrevocable=irrevocable(todo[0].release, before) if begins else (),
     )
 
 
@@ -145,6 +144,17 @@ def last_took(entries: t.Iterable[Entry]) -> dict[str, Took]:
 def concerned(release: Release, hosts: t.Mapping[str, t.Sequence[str]]) -> list[str]:
     """The hosts a release touches."""
     return list(dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ())))
+
+
+def nothing_live(surveys: t.Mapping[str, Survey]) -> bool:
+    """Whether there are hosts to install on and the application is live on none of them: then nobody has anything that could be lost."""
+    found = [artifacts for survey in surveys.values() if (artifacts := survey.get("artifacts"))]
+    return bool(found) and not any(artifacts.get("live") or artifacts.get("problem") for artifacts in found)
+
+
+def before_of(standing: Standing, plan: Plan) -> Before:
+    """The state a way back would lead to: what the plan found, or the ledger keeps of the first try where the release was begun before."""
+    return before_states(plan) if standing.begins else standing.before
 
 
 def before_states(plan: Plan) -> dict[str, dict[str, t.Mapping[str, t.Any]]]:

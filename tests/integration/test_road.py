@@ -8,7 +8,7 @@ import sys
 import typing as t
 
 import pytest
-from _road import HOSTS, LIVE_AFTER, ROAD, Shop, a_shop, artifact
+from _road import HOSTS, LATER_MIGRATIONS, LIVE_AFTER, MIGRATIONS, ROAD, Shop, a_shop, artifact
 
 from helpers import run_playbook
 
@@ -317,6 +317,23 @@ def test_a_restart_without_a_drain_loses_requests_and_fails_though_every_task_wa
     assert failed["impact"][0]["verdict"] == "broken"
     assert failed["impact"][0]["failed"] > 0
     in_service(shop, "1.0.0")
+
+
+def test_a_migration_without_a_way_down_waits_for_its_own_confirmation_also_where_that_is_only_seen_when_it_is_staged(calm: Shop) -> None:
+    files = {name: text for name, text in {**MIGRATIONS, **LATER_MIGRATIONS}.items() if name != "0002_reviews.down.sql"}
+    artifact(calm, "2.3.0", {"page.html": "books", **{f"migrations/{name}": text for name, text in files.items()}})
+    calm.feature({"release": "table", "migrate": {"version": "2.3.0", "to": "0002"}})
+    assert "whether the migration can be taken back is known once 2.3.0 is staged" in calm.surefoot("plan").stdout
+    done = calm.surefoot("apply", "--yes")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "no way down from 0002" in done.stdout
+    assert calm.sql("SELECT what FROM done") == [("books",)]
+    waiting = calm.surefoot("apply", "--yes")
+    assert waiting.returncode == 3, waiting.stdout + waiting.stderr
+    assert "There is no way back: there is no way down from 0002" in waiting.stdout
+    done = calm.surefoot("apply", "--yes", "--no-way-back")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert calm.sql("SELECT what FROM done") == [("books",), ("reviews",)]
 
 
 def test_a_gate_that_cannot_tell_asks_a_person_and_undoes_nothing(calm: Shop) -> None:

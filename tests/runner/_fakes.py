@@ -123,15 +123,15 @@ class World:
         for name in names if record else ():
             receipt = self.hosts[name]["receipt"] or {"releases": []}
             entry = {"feature": feature["feature"], "release": release["release"], "outcome": outcome}
-            live = self.hosts[name]["artifacts"]["live"]["version"]
+            live = (self.hosts[name]["artifacts"]["live"] or {}).get("version")
             self.hosts[name]["receipt"] = {**receipt, "live_version": live, "releases": [*receipt["releases"], entry]}
             yield answer(name, "Record", {"survey": copy.deepcopy(self.hosts[name]), "asked": ASKED, "step": step("receipt"), "changed": True})
         yield ended(names)
 
     def do(self, kind: str, name: str, given: t.Mapping[str, t.Any]) -> None:
         found = self.hosts[name]
-        if given.get("version") in self.artifacts:
-            held = {"version": given["version"], "sha256": self.artifacts[given["version"]]}
+        if given.get("version"):
+            held = {"version": given["version"], "sha256": self.artifacts.get(given["version"])}
             found["artifacts"]["staged"] = [*(one for one in found["artifacts"]["staged"] if one["version"] != held["version"]), held]
         if kind == "migrate":
             for host in self.hosts.values():

@@ -28,7 +28,11 @@ def plan_document(plan: FeaturePlan) -> dict[str, t.Any]:
         "in_the_way": [_objection(one) for one in (*plan.ruling.refusals, *plan.ruling.waits_for)],
         "way_back": None
         if plan.back is None
-        else {"release": plan.back.release.as_mapping() if plan.back.release else None, "obstacles": list(plan.back.obstacles)},
+        else {
+            "release": plan.back.release.as_mapping() if plan.back.release else None,
+            "obstacles": list(plan.back.obstacles),
+            "unknown": list(plan.back.unknown),
+        },
         "irrevocable": list(plan.irrevocable),
     }
 

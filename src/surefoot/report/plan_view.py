@@ -33,7 +33,7 @@ def show_plan(console: Console, plan: FeaturePlan, *, probes: t.Sequence[str]) -
     back = plan.back
     if back is not None:
         told = "undoes " + ", ".join(back.release.steps) if back.release else f"none: {'; '.join(back.obstacles)}"
-        console.print(Text.assemble(("  way back        ", "dim"), told))
+        console.print(Text.assemble(("  way back        ", "dim"), "; ".join([told, *back.unknown])))
     if plan.irrevocable:
         console.print(Text("  … it waits for somebody to accept that, with surefoot apply --no-way-back", style="yellow"))
     for refusal in plan.refusals:

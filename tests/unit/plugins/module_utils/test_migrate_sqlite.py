@@ -167,6 +167,17 @@ def test_going_back_needs_a_way_down_and_the_word_reverted(tmp_path: pathlib.Pat
     assert "reviews" in tables(tmp_path)
 
 
+def test_what_has_no_way_down_is_refused_where_only_what_has_one_is_asked_for(tmp_path: pathlib.Path, url: str) -> None:
+    shop = release(tmp_path / "r", BOOKS, {**REVIEWS, "0002_reviews.down.sql": "-- there is none\n"})
+    assert migrate(shop, url, to="0001", reversible_only=True).needed
+    for check in (True, False):
+        with pytest.raises(Refused, match="could not be taken back; found: no way down from 0002"):
+            migrate(shop, url, reversible_only=True, check=check)
+    assert survey(shop, url)["current"] == ["0001"]
+    migrate(shop, url)
+    assert not migrate(shop, url, reversible_only=True).needed
+
+
 def test_goes_back_to_base_and_up_again(tmp_path: pathlib.Path, url: str) -> None:
     shop = release(tmp_path / "r", BOOKS, REVIEWS)
     migrate(shop, url)
