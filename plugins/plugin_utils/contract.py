@@ -71,6 +71,8 @@ def as_left(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t
     nothing = Contract(live=frozenset(), own=frozenset())
     return (
         *(refusal for host in hosts.get("install", ()) if host in surveys for refusal in _installed("", nothing, host, surveys[host])),
+        *(refusal for host, survey in surveys.items() for refusal in _edited(host, survey)),
+        *_mixed_fleet(nothing, surveys, hosts),
         *strayed(done, surveys, hosts),
     )
 
@@ -227,13 +229,17 @@ def _on_host(release: Release, contract: Contract, host: str, survey: Survey, in
     if release.flag:
         yield from _foreign(host, surveyed_flag(survey, release.flag) or {})
     if "migrate" in release.steps:
-        for edited in (survey.get("migrations") or {}).get("drift") or ():
-            yield Refusal(
-                host=host,
-                message=f"Migration {edited.get('id')} is not what was applied",
-                seen=str(edited.get("reason") or ""),
-                todo="restore the applied file; write changes as a new migration",
-            )
+        yield from _edited(host, survey)
+
+
+def _edited(host: str, survey: Survey) -> t.Iterator[Refusal]:
+    for edited in (survey.get("migrations") or {}).get("drift") or ():
+        yield Refusal(
+            host=host,
+            message=f"Migration {edited.get('id')} is not what was applied",
+            seen=str(edited.get("reason") or ""),
+            todo="restore the applied file; write changes as a new migration",
+        )
 
 
 def _installed(name: str, contract: Contract, host: str, survey: Survey, *, live: bool = True) -> t.Iterator[Refusal]:
