@@ -62,6 +62,12 @@ def refusals(
     )
 
 
+def moved(release: Release, surveys: t.Mapping[str, Survey]) -> tuple[Refusal, ...]:
+    """Where hosts are not as `release`, the last one that is done, left them: whoever changed that by hand has undone it in part, or gone on from it."""
+    as_left = Contract(live=frozenset(), own=frozenset())
+    return tuple(refusal for host, survey in surveys.items() for refusal in _on_host(release, as_left, host, survey))
+
+
 def _missing_hosts(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[Refusal]:
     for kind in release.steps:
         if not hosts.get(kind):
