@@ -66,6 +66,12 @@ def refusals(
     )
 
 
+def moved(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
+    """Where hosts are not as `release`, the last one that is done, left them: whoever changed that by hand has undone it in part, or gone on from it."""
+    nothing = Contract(live=frozenset(), own=frozenset())
+    return tuple(refusal for host, survey in surveys.items() for refusal in _on_host(release, nothing, host, survey, hosts.get("install", ())))
+
+
 def as_left(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
     """Every way in which hosts are no longer as the `done` releases left them, where no release comes next whose contract would say so."""
     nothing = Contract(live=frozenset(), own=frozenset())
