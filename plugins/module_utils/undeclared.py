@@ -49,8 +49,9 @@ def _live(survey: Survey) -> Traces:
 
 def _processes(survey: Survey) -> Traces:
     service = _part(survey, "service")
-    units = [("the process (pid, start)", service), *(("the process (pid, start) of %s" % other["name"], other) for other in service.get("others", ()))]
-    return {trace: (unit["pid"], unit["started_at"]) if unit["running"] else "not running" for trace, unit in units if unit.get("known")}
+    process = "the process (pid, ticks at its start)"
+    units = [(process, service), *(("%s of %s" % (process, other["name"]), other) for other in service.get("others", ()))]
+    return {trace: (unit["pid"], unit["ticks"]) if unit["running"] else "not running" for trace, unit in units if unit.get("known")}
 
 
 def _migrations(survey: Survey) -> Traces:

@@ -204,6 +204,7 @@ survey:
     service:
       description:
         - Whether the service is C(running), its C(pid), C(version) and C(started_at), and whether it is C(stale), with the C(reason).
+        - C(ticks) is when its process was started in ticks of the kernel since the host did, which no change of a clock moves.
         - Under C(others) the same of each unit that goes with it, with its C(name).
       type: dict
       returned: always
@@ -247,7 +248,6 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Sur
 from ansible_collections.surefoot.release.plugins.module_utils.step import Step, result
 from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
 from ansible_collections.surefoot.release.plugins.module_utils.undeclared import Survey, live_version, undeclared
-
 
 _OUTCOMES = ["verified", "rolled_back", "adopted"]
 

@@ -110,6 +110,7 @@ survey:
     service:
       description:
         - Whether the service is C(running), its C(pid), C(version) and C(started_at), and whether it is C(stale), with the C(reason).
+        - C(ticks) is when its process was started in ticks of the kernel since the host did, which no change of a clock moves.
         - Under C(others) the same of each unit that goes with it, with its C(name).
       type: dict
       returned: always

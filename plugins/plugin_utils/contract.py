@@ -66,11 +66,19 @@ def refusals(
     )
 
 
+def moved(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
+    """Where hosts are not as `release`, the last one that is done, left them: whoever changed that by hand has undone it in part, or gone on from it."""
+    nothing = Contract(live=frozenset(), own=frozenset())
+    return tuple(refusal for host, survey in surveys.items() for refusal in _on_host(release, nothing, host, survey, hosts.get("install", ())))
+
+
 def as_left(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
     """Every way in which hosts are no longer as the `done` releases left them, where no release comes next whose contract would say so."""
     nothing = Contract(live=frozenset(), own=frozenset())
     return (
         *(refusal for host in hosts.get("install", ()) if host in surveys for refusal in _installed("", nothing, host, surveys[host])),
+        *(refusal for host, survey in surveys.items() for refusal in _edited(host, survey)),
+        *_mixed_fleet(nothing, surveys, hosts),
         *strayed(done, surveys, hosts),
     )
 
@@ -243,13 +251,17 @@ def _on_host(release: Release, contract: Contract, host: str, survey: Survey, in
     if release.flag:
         yield from _foreign(host, surveyed_flag(survey, release.flag) or {})
     if "migrate" in release.steps:
-        for edited in (survey.get("migrations") or {}).get("drift") or ():
-            yield Refusal(
-                host=host,
-                message=f"Migration {edited.get('id')} is not what was applied",
-                seen=str(edited.get("reason") or ""),
-                todo="restore the applied file; write changes as a new migration",
-            )
+        yield from _edited(host, survey)
+
+
+def _edited(host: str, survey: Survey) -> t.Iterator[Refusal]:
+    for edited in (survey.get("migrations") or {}).get("drift") or ():
+        yield Refusal(
+            host=host,
+            message=f"Migration {edited.get('id')} is not what was applied",
+            seen=str(edited.get("reason") or ""),
+            todo="restore the applied file; write changes as a new migration",
+        )
 
 
 def _installed(name: str, contract: Contract, host: str, survey: Survey, *, live: bool = True) -> t.Iterator[Refusal]:

@@ -133,7 +133,7 @@ def reality_digest(surveys: t.Mapping[str, Survey]) -> str:
     return hashlib.sha256(json.dumps(steady, sort_keys=True, default=str).encode()).hexdigest()
 
 
-_VOLATILE = frozenset({"pid", "started_at", "since", "staged_at", "reason", "duration_ms"})
+_VOLATILE = frozenset({"pid", "started_at", "ticks", "since", "staged_at", "reason", "duration_ms"})
 
 
 def _steady(found: t.Any) -> t.Any:

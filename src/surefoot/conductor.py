@@ -10,6 +10,7 @@ import time
 import types
 import typing as t
 
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Busy
 from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import told_left_drained
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import seconds
@@ -29,7 +30,7 @@ SOAK_LOOK_SECONDS = 5.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a release ended: verified, adopted, failed, inconclusive or cancelled, with the reasons."""
+    """How a release ended: verified, adopted, failed, inconclusive, cancelled, or refused, which is before anything was changed, with the reasons."""
 
     state: str
     reasons: tuple[str, ...] = ()
@@ -64,6 +65,8 @@ class Conductor:
     """How long each kind of step took on each host on which it did anything, in milliseconds."""
     drained: dict[str, None] = dataclasses.field(default_factory=dict)
     """Hosts that are out of their pool by our doing, in the order in which they were taken out."""
+    changed: bool = False
+    """Whether any task has changed anything."""
 
     def perform(self, release: Release, standing: Standing, hosts: t.Sequence[str], started: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
         """Take `release` from where it stands to its verdict. `hosts` are the hosts planned, `started` what the ledger is to know of the intention."""
@@ -78,7 +81,10 @@ class Conductor:
                     self._note("released", release, self._done(release))
                 outcome = yield from self._soak(release, hosts, _seconds_since(standing.since) if standing.state == "released" else 0.0)
             outcome = _with_impact(outcome, watch.judge(release.impact))
-        self._note("verified" if outcome.ok else "failed", release, _told(outcome))
+        if outcome.state == "refused" and not standing.begins:
+            # An earlier try may have changed something.
+            outcome = dataclasses.replace(outcome, state="failed")
+        self._note(outcome.state if outcome.state in {"verified", "refused"} else "failed", release, _told(outcome))
         yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, impact=outcome.impact, seconds=time.monotonic() - begun)
         return outcome
 
@@ -170,6 +176,7 @@ class Conductor:
     ) -> t.Generator[Event, None, Outcome]:
         """One playbook run. Without planned `hosts` the run only has to be green. What hosts said goes into `documents`: `variables` are templates."""
         failures: list[str] = []
+        busy: list[bool] = []
         verdicts: set[str] = set()
         play = ""
         ended: RunEnded | None = None
@@ -181,9 +188,11 @@ class Conductor:
                         play = event.play
                         yield PhaseStarted(release=name, title=play)
                 case HostAnswered():
+                    self.changed |= bool(event.result.get("changed"))
                     for told in _tell(name, event):
                         if isinstance(told, HostFailed):
                             failures.append(f"{told.host}: {told.message}")
+                            busy.append((event.result.get("error") or {}).get("kind") == Busy.__name__)
                         if isinstance(told, GateAsked):
                             verdicts.add(told.verdict)
                         if isinstance(told, StepDone):
@@ -195,7 +204,8 @@ class Conductor:
                 case RunEnded():
                     ended = event
         assert ended is not None
-        return _judge(ended, hosts, failures, verdicts, self.cancelled.is_set())
+        refused = bool(busy) and all(busy) and not self.changed
+        return _judge(ended, hosts, failures, verdicts, cancelled=self.cancelled.is_set(), refused=refused)
 
     def _done(self, release: Release) -> dict[str, t.Any]:
         """What the ledger keeps of a release that was done: out of which artifact, and for each kind of step how long it took on its slowest host."""
@@ -241,12 +251,14 @@ def _told(outcome: Outcome) -> dict[str, t.Any]:
     return {"outcome": outcome.state, "reasons": list(outcome.reasons), "impact": list(outcome.impact)}
 
 
-def _judge(ended: RunEnded, hosts: t.Sequence[str], failures: list[str], verdicts: set[str], cancelled: bool) -> Outcome:
+def _judge(ended: RunEnded, hosts: t.Sequence[str], failures: list[str], verdicts: set[str], *, cancelled: bool, refused: bool) -> Outcome:
     if cancelled:
         return Outcome(state="cancelled", reasons=("cancelled while ansible-playbook ran; survey before going on",))
     verdict = ended.judge(hosts or list((ended.stats or {}).get("processed", {})))
     if verdict.ok:
         return Outcome(state="verified")
+    if refused:
+        return Outcome(state="refused", reasons=tuple(failures))
     # A gate that could not tell is a question to a person, and not a reason to undo anything.
     unclear = verdicts and not verdicts & {"failed"} and verdicts & {"inconclusive", "error"}
     return Outcome(state="inconclusive" if unclear else "failed", reasons=tuple(failures or verdict.reasons))

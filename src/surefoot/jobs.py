@@ -9,7 +9,7 @@ import typing as t
 import uuid
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import moved, spoken
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import Before, way_back
 from surefoot import orphans
@@ -81,9 +81,9 @@ class Job:
             content = saved.content if saved else self._content()
             while (following := self._following(planned := self._plan(surveyed, ledger), outcomes, to, everything, saved)) is not None:
                 name = following.release.name
-                if moved := list(changes(content, self._content())):
+                if edited := list(changes(content, self._content())):
                     message = f"The feature file was changed since this was begun, so {name} was not"
-                    raise Refused(message, seen="\n".join(moved), todo="look at the change, then apply again")
+                    raise Refused(message, seen="\n".join(edited), todo="look at the change, then apply again")
                 stopped = self._stopped(following.release, surveyed, ledger)
                 if planned.refusals and not stopped:
                     raise Refused(f"Release {name} is refused, nothing was changed", seen="\n".join(spoken(refusal) for refusal in planned.refusals))
@@ -126,6 +126,9 @@ class Job:
                 if not last.standing.before:
                     message = f"What was there before {last.release.name} is not in the ledger, so the way back is not known"
                     raise Refused(message, todo="go back by hand, or release forward")
+                if last.state == "done" and (changed := moved(last.release, surveyed.surveys, surveyed.hosts)):
+                    seen = "\n".join(spoken(refusal) for refusal in changed)
+                    raise Refused(f"{last.release.name} is not there as it was done, so it is not undone, and nothing was changed", seen=seen)
                 conductor = self._conductor(ledger, lock)
                 undone = yield from self._undo(conductor, last.release, last.standing.before, surveyed)
                 if undone is None:

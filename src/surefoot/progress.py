@@ -22,7 +22,8 @@ _ABOUT_RELEASES = STATES | CATCHING_UP
 class Standing:
     """The ledger's last word on one release.
 
-    `state` is none, started, released (done and soaking), verified, failed, adopted, rolling_back (the way back was begun), rollback_failed or rolled_back;
+    `state` is none, started, released (done and soaking), verified, failed, adopted, rolling_back (the way back was begun), rollback_failed, rolled_back,
+    or refused (begun, and refused before anything was changed);
     `since` the time of that word (UTC, ISO). `before` is the state found when the release was first begun since it was last settled, by kind and host: what a
     way back leads to. `without_receipts` says that it was adopted, and that nobody has brought receipts of it to the hosts since.
     `runs` are all runs of it that the ledger knows, and `accepted` is until when what the hosts hold was accepted by adopting it.
@@ -87,7 +88,7 @@ def standings(entries: t.Iterable[Entry]) -> dict[str, Standing]:
         if entry.kind == "adopted":
             change["accepted"] = entry.at
             # Of what was taken back, and came again without us, nobody knows what was there before it came.
-            change |= {"before": {}} if last.state == "rolled_back" else {}
+            change |= {"before": {}} if last.state in {"rolled_back", "refused"} else {}
         elif entry.kind == "caught_up":
             change["without_receipts"] = False
         found[entry.release] = dataclasses.replace(last, **change)
@@ -138,7 +139,8 @@ def _moment(text: str) -> dt.datetime:
 
 def _state(release: Release, standing: Standing, missing: tuple[str, ...], concerned: list[str]) -> str:
     if release.playbook:
-        return {"verified": "done", "adopted": "done", "failed": "failed", "none": "pending", "rolled_back": "pending"}.get(standing.state, "unfinished")
+        states = {**dict.fromkeys(IN_PLACE, "done"), **dict.fromkeys(("none", "rolled_back", "refused"), "pending"), "failed": "failed"}
+        return states.get(standing.state, "unfinished")
     if standing.state in UNDER_WAY:
         return "unfinished"
     if standing.state == "failed":

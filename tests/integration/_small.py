@@ -1,4 +1,4 @@
-"""The smallest project with something to release: one host, which is this machine, and one flag. Its release can be made to take long."""
+"""The smallest project with something to release: one host, which is this machine, and one flag or a few artifacts. A release can be made to take long."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG = "echo $$ > at-work.new; mv at-work.new at-work; exec sleep 60"
 
 @dataclasses.dataclass(frozen=True)
 class Small:
-    """A project in `root`, whose feature `dark` is the one release `staff`."""
+    """A project in `root` with one feature."""
 
     root: pathlib.Path
 
@@ -45,29 +45,36 @@ class Small:
     def take(self, *, long: bool) -> None:
         """Let the release take a minute, or no time."""
         task = {"name": "Work", "ansible.builtin.command": {"argv": ["sh", "-c", LONG if long else "true"], "chdir": str(self.root)}, "changed_when": False}
-        self._write("hooks/work.yml", [task])
+        self.write("hooks/work.yml", [task])
 
-    def _write(self, name: str, content: t.Any) -> None:
+    def write(self, name: str, content: t.Any) -> None:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def a_small_project(root: pathlib.Path, app: str = "shop") -> Small:
+    """Its feature `dark` is the one release `staff`, which comes by the hook that takes as long as is wanted."""
+    release = {"release": "staff", "enable_feature": {"flag": "dark", "audience": {"groups": ["staff"]}}, "hooks": {"before_enable_feature": "hooks/work.yml"}}
+    small = a_project_of(root, "dark", [release], app, enable_feature_path=f"{root.resolve()}/flags.json")
+    small.take(long=False)
+    return small
+
+
+def a_project_of(root: pathlib.Path, feature: str, releases: t.Sequence[t.Mapping[str, t.Any]], app: str = "shop", **facts: t.Any) -> Small:
+    """A project whose one feature has these releases, with `facts` about the application."""
     small = Small(root.resolve())
     kinds = ("install", "migrate", "restart", "flush_cache", "enable_feature")
-    small._write("surefoot.yml", {"app": app, "hosts": dict.fromkeys(kinds, "app"), "environments": {"test": {"inventory": "hosts.yml"}}})
-    release = {"release": "staff", "enable_feature": {"flag": "dark", "audience": {"groups": ["staff"]}}, "hooks": {"before_enable_feature": "hooks/work.yml"}}
-    small._write("features/dark.yml", {"feature": "dark", "releases": [release]})
+    small.write("surefoot.yml", {"app": app, "hosts": dict.fromkeys(kinds, "app"), "environments": {"test": {"inventory": "hosts.yml"}}})
+    small.write(f"features/{feature}.yml", {"feature": feature, "releases": list(releases)})
     variables = {
         "ansible_connection": "local",
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
         "ansible_remote_tmp": str(small.root / "tmp"),
         "surefoot_state_path": str(small.root / "receipts"),
-        "enable_feature_path": str(small.root / "flags.json"),
+        **facts,
     }
-    small._write("hosts.yml", {"app": {"hosts": {"here": variables}}})
-    small.take(long=False)
+    small.write("hosts.yml", {"app": {"hosts": {"here": variables}}})
     return small
 
 
