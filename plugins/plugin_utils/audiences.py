@@ -42,5 +42,7 @@ def lost(before: Written | None, after: Written | None) -> list[str]:
 
     Of a name that is a template nothing is said, since only a host knows whose it is.
     """
+    if before == after:
+        return []
     known = {key: [name for name in value if "{{" not in name] if key in {"groups", "users"} else value for key, value in (plain(before) or {}).items()}
     return losses(*(parse(found) if (found := plain(audience)) else NOBODY for audience in (known, after)))

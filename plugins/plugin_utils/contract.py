@@ -58,7 +58,7 @@ def refusals(
     return (
         *_missing_hosts(release, surveys, hosts),
         *_unfinished(release, earlier, surveys, hosts),
-        *(() if undoing else (*_overtaken(release, surveys, hosts), *_unnotable(surveys))),
+        *(() if undoing else (*_overtaken(release, surveys, hosts), *unnotable(surveys))),
         *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey, hosts.get("install", ()))),
         *_mixed_fleet(contract, surveys, hosts),
         # The way back stays open, whatever else is not as it should be.
@@ -108,13 +108,12 @@ def strayed(
     Of the flag `apart_from` another hand's edit is told elsewhere.
     """
     found: list[Refusal] = []
-    for host, survey in surveys.items():
-        here = verified_here(survey, done[0].feature) if done else ()
-        ours = [release for release in done if release.name in here or not by_receipt]
-        if host in hosts.get("migrate", ()):
-            found += _unmigrated(ours, host, survey.get("migrations") or {})
-        if host in hosts.get("enable_feature", ()):
-            found += _narrowed(ours, host, survey, apart_from)
+    for kind, left in {kind: [release for release in done if kind in release.steps] for kind in ("migrate", "enable_feature")}.items():
+        for host in hosts.get(kind, ()) if left else ():
+            survey = surveys.get(host, {})
+            here = verified_here(survey, left[0].feature) if by_receipt else {release.name for release in left}
+            ours = [release for release in left if release.name in here]
+            found += _unmigrated(ours, host, survey.get("migrations") or {}) if kind == "migrate" else _narrowed(ours, host, survey, apart_from)
     return tuple(found)
 
 
@@ -218,7 +217,7 @@ def _overtaken(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mappi
             )
 
 
-def _unnotable(surveys: t.Mapping[str, Survey]) -> t.Iterator[Refusal]:
+def unnotable(surveys: t.Mapping[str, Survey]) -> t.Iterator[Refusal]:
     """Better before the first step than after the last one. The way back is gone as far as it leads all the same."""
     for host, survey in surveys.items():
         if survey.get("receipt_problem"):

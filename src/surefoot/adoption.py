@@ -6,7 +6,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
-from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, unlike
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, unlike, unnotable
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken as spoken_refusal
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import live_version
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
@@ -29,7 +29,7 @@ def adoption(name: str, found: Surveyed, come: Progress) -> Adoption:
     """What accepting what was `found` as the state after the release `name` means. Raises Refused where hosts do not hold that, or hold more."""
     position = [one.release.name for one in come.releases].index(name)
     failures = [Refusal(message=failure) for failure in found.failures]
-    if told := [*failures, *_against(position, found, come)]:
+    if told := [*failures, *unnotable(found.surveys), *_against(position, found, come)]:
         raise Refused(f"What is there is not what {name} leaves", seen="\n".join(map(spoken_refusal, told)), todo="see to that, or name another release")
     later = [one for one in come.releases[position + 1 :] if _is_there(one)]
     for one in later:

@@ -90,6 +90,7 @@ def test_a_link_that_was_moved_back_takes_with_it_what_had_made_the_other_versio
             "h1: The install path is not as an installation leaves it",
         ),
         (lambda world: world.hosts["h1"]["migrations"].update(current=["0001"]), "ui", "h1: The database is not as table left it: 0002 is not applied"),
+        (lambda world: world.hosts["h2"].update(receipt_problem="/var: Read-only file system"), "ui", "h2: The receipt could not be written here"),
         (lambda _world: None, "api", "2.1.0 is live, which ui installs; api leaves 2.0.0"),
         (lambda _world: None, "staff", "Flag reviews is open to nobody, and staff left it open to staff"),
     ],
