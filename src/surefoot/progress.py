@@ -90,6 +90,8 @@ def standings(entries: t.Iterable[Entry]) -> dict[str, Standing]:
             change |= {"state": entry.kind, "since": entry.at, "run": entry.run or "", "details": entry.payload, "without_receipts": bare}
         if entry.kind == "adopted":
             change["accepted"] = entry.at
+            if last.state == "rolled_back":
+                change["before"] = {}
         elif entry.kind == "caught_up":
             change["without_receipts"] = False
         found[entry.release] = dataclasses.replace(last, **change)
