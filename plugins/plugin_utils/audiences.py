@@ -39,4 +39,6 @@ def spoken(audience: Written | None) -> str:
 
 def lost(before: Written | None, after: Written | None) -> list[str]:
     """Who is let in by `before` and might not be by `after`, in words; empty where nobody is. None is no flag, which lets nobody in."""
+    if before == after:
+        return []
     return losses(*(parse(found) if (found := plain(audience)) else NOBODY for audience in (before, after)))

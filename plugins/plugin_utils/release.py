@@ -69,6 +69,11 @@ class Release:
         return self.version or t.cast("str | None", self.steps.get("migrate", {}).get("version"))
 
     @property
+    def flag(self) -> str | None:
+        """The flag this release opens or closes, if it does."""
+        return t.cast("str | None", self.steps.get("enable_feature", {}).get("flag"))
+
+    @property
     def activates_apart(self) -> bool:
         """Whether something stands between drain and restart, or no restart follows; otherwise the restart makes the version live as well."""
         return bool({"after_install", "before_restart"} & set(self.hooks)) or ("install" in self.steps and "restart" not in self.steps)

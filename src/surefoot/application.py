@@ -12,8 +12,8 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.release import Re
 from surefoot.ledger.glance import MEMORY, look
 from surefoot.loading import load_feature, load_project
 from surefoot.models import Environment, FeatureFile, ProjectFile
-from surefoot.states import STATES
-from surefoot.status import standing
+from surefoot.states import CATCHING_UP, STATES
+from surefoot.status import standing, unsettled
 
 if t.TYPE_CHECKING:
     from surefoot.ledger import Entry, Ledger
@@ -77,13 +77,23 @@ class Application:
 
     def older_copy(self) -> list[str]:
         """Whether the ledger has lost entries that this machine wrote, a sentence each; quick, and a part of `check_ledger`."""
-        return [str(finding) for finding in look(self.file.ledger, self.root, ()).older_copy]
+        return [str(finding) for finding in look(self.file.ledger, self.root).older_copy]
 
     def status(self, environment: str | None = None) -> list[dict[str, t.Any]]:
         """Where each release of each feature stands in each environment by the ledger, without asking a host."""
-        names = [self.environment(environment)[0]] if environment else list(self.file.environments)
-        features = {one.feature: [release.release for release in one.releases] for one in map(self.feature, self.features())}
-        return standing(features, names, look(self.file.ledger, self.root, STATES).latest)
+        (states,) = look(self.file.ledger, self.root, STATES).latest
+        return standing(self._releases(), self._environments(environment), states)
+
+    def unsettled(self, environment: str | None = None) -> list[dict[str, t.Any]]:
+        """The releases of which the last word in the ledger is that they are on the way, failed, or not everywhere yet, each with what to do next."""
+        return unsettled(self._releases(), self._environments(environment), *look(self.file.ledger, self.root, STATES, STATES | CATCHING_UP).latest)
+
+    def _environments(self, name: str | None) -> list[str]:
+        return [self.environment(name)[0]] if name else list(self.file.environments)
+
+    def _releases(self) -> dict[str, list[str]]:
+        """By feature the names of its releases, in order."""
+        return {one.feature: [release.release for release in one.releases] for one in map(self.feature, self.features())}
 
     def lint(self, feature: str) -> tuple[Finding, ...]:
         """What is wrong with a feature besides its form, and with the gates of surefoot.yml, without asking a host."""

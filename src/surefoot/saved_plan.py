@@ -39,7 +39,7 @@ MOST_DIFFERENCES = 30
 # An approval is about a plan and moves nothing; it must not make the plan stale that it is given for.
 _MOVES_NOTHING = frozenset({"approved"})
 _DONE = frozenset({"verified", "caught_up"})
-_GOES_ON = frozenset({"started", "released", "catching_up"}) | _DONE
+_GOES_ON = frozenset({"started", "refused", "released", "catching_up"}) | _DONE
 
 
 class Remembered(BaseModel):

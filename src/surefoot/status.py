@@ -14,7 +14,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Inv
 from surefoot.document import read_document
 from surefoot.ledger import DEFAULT_URL
 from surefoot.ledger.glance import Known, look
-from surefoot.states import STATES
+from surefoot.states import CATCHING_UP, IN_PLACE, STATES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,17 +26,31 @@ class Names:
     features: t.Mapping[str, tuple[str, ...]]
 
 
-def status(path: pathlib.Path, environment: str | None = None) -> tuple[list[dict[str, t.Any]], list[str]]:
-    """What Application.status and Application.older_copy say of the project file at `path`. Raises InvalidInput where there is no telling its names."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Status:
+    """What Application.status, Application.unsettled and Application.older_copy say."""
+
+    features: list[dict[str, t.Any]]
+    unsettled: list[dict[str, t.Any]]
+    findings: list[str]
+
+
+def status(path: pathlib.Path, environment: str | None = None) -> Status:
+    """The status of the project file at `path`. Raises InvalidInput where there is no telling its names."""
     root = path.absolute().parent
     names = _read(root, path)
     if names is None or environment not in {None, *names.environments}:
         from surefoot.application import Application  # late: it finds what is wrong, and where
 
         application = Application.load(path)
-        return application.status(environment), application.older_copy()
-    found = look(names.ledger, root, STATES)
-    return standing(names.features, [environment] if environment else names.environments, found.latest), [str(finding) for finding in found.older_copy]
+        return Status(features=application.status(environment), unsettled=application.unsettled(environment), findings=application.older_copy())
+    found = look(names.ledger, root, STATES, STATES | CATCHING_UP)
+    environments = [environment] if environment else names.environments
+    return Status(
+        features=standing(names.features, environments, found.latest[0]),
+        unsettled=unsettled(names.features, environments, *found.latest),
+        findings=[str(finding) for finding in found.older_copy],
+    )
 
 
 def standing(features: t.Mapping[str, t.Sequence[str]], environments: t.Sequence[str], known: Known) -> list[dict[str, t.Any]]:
@@ -50,6 +64,44 @@ def standing(features: t.Mapping[str, t.Sequence[str]], environments: t.Sequence
         {"feature": feature, "releases": [{"release": release, "environments": words(feature, release)} for release in releases]}
         for feature, releases in features.items()
     ]
+
+
+def unsettled(features: t.Mapping[str, t.Sequence[str]], environments: t.Sequence[str], states: Known, last: Known) -> list[dict[str, t.Any]]:
+    """One mapping for each release that is not settled, `{feature, release, environment, state, since, message, todo}`.
+
+    `states` are the last words on where releases stand, `last` those that tell of hosts which were brought up besides.
+    """
+    found = []
+    for (environment, feature, release), (state, since) in states.items():
+        latest, when = last[environment, feature, release]
+        word, since = (latest, when) if latest in CATCHING_UP and state in IN_PLACE else (state, since)
+        if environment in environments and word in _UNSETTLED:
+            message, todo = _UNSETTLED[word]
+            there = release in features.get(feature, ())
+            found.append(
+                {
+                    "feature": feature,
+                    "release": release,
+                    "environment": environment,
+                    "state": word,
+                    "since": since,
+                    "message": f"{release} of {feature} {message} in {environment}",
+                    "todo": todo.format(f"{feature} -E {environment}") if there else "it is in no feature file any more; bring it back there, then survey",
+                }
+            )
+    return found
+
+
+_UNSETTLED: t.Mapping[str, tuple[str, str]] = {
+    "started": ("was begun and has not come to its end", "where nobody is at it, surefoot apply {0} goes on with it"),
+    "released": ("is in place, and has not been verified after its soak", "where nobody is at it, surefoot apply {0} goes on with it"),
+    "failed": ("failed and was not taken back", "mend it, then surefoot apply {0}; or surefoot rollback {0}"),
+    "rolling_back": ("was being taken back, and that has not come to its end", "where nobody is at it, surefoot rollback {0} goes on with it"),
+    "rollback_failed": ("could not be taken back", "see to the hosts, then surefoot rollback {0}"),
+    "catching_up": ("was being brought to hosts that lack it, and that has not come to its end", "surefoot survey {0} says which hosts lack it"),
+    "catch_up_failed": ("could not be brought to hosts that lack it", "surefoot survey {0} says which hosts lack it"),
+}
+"""What is to be said and done about a last word in the ledger that leaves something open. A name among it stands for feature and environment."""
 
 
 def _read(root: pathlib.Path, path: pathlib.Path) -> Names | None:

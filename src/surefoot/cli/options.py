@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import sys
 import typing as t
 
 import click
 
+from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
 from surefoot.document import visible
 
 if t.TYPE_CHECKING:
@@ -69,7 +71,8 @@ def load(project_path: pathlib.Path, **given: t.Any) -> Project:
     """The project at a path, with what ansible is to be told."""
     from surefoot.project import Project
 
-    return Project.load(project_path, ansible_arguments=ansible_arguments(given), limit=given.get("limit"), lock_wait=given.get("lock_wait", 0.0))
+    options = {"limit": given.get("limit"), "lock_wait": given.get("lock_wait", 0.0)}
+    return Project.load(project_path, ansible_arguments=ansible_arguments(given), command=without_values(sys.argv), **options)
 
 
 def which_feature(project: Project, feature: str | None) -> str:

@@ -82,4 +82,6 @@ def exit_of(applied: Applied) -> Exit:
     states = {outcome.state for outcome in applied.outcomes.values() if not outcome.ok}
     if states & {"cancelled", "inconclusive", "waiting"}:
         return Exit.WAITING
+    if states == {"refused"}:
+        return Exit.REFUSED
     return Exit.ROLLED_BACK if applied.rolled_back else Exit.NOT_ROLLED_BACK

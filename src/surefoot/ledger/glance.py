@@ -36,25 +36,25 @@ _HELD = "SELECT seq, hash FROM surefoot_ledger WHERE seq = ? OR seq = (SELECT ma
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Glance:
-    """What Ledger.latest and Ledger.older_copy say."""
+    """What Ledger.latest says, once for each collection of kinds asked for, and Ledger.older_copy."""
 
-    latest: Known
+    latest: tuple[Known, ...]
     older_copy: tuple[Finding, ...]
 
 
-def look(url: str, root: Path, kinds: t.Collection[str]) -> Glance:
-    """The newest entries of these kinds in the ledger at `url`, and whether it is an older copy. Raises LedgerError."""
+def look(url: str, root: Path, *kinds: t.Collection[str]) -> Glance:
+    """The newest entries of each of these collections of kinds in the ledger at `url`, and whether it is an older copy. Raises LedgerError."""
     memory = root / MEMORY
-    if quick := glance(url, root, memory, kinds):
+    if quick := glance(url, root, memory, *kinds):
         return quick
     from surefoot.ledger.store import Ledger
 
     with Ledger(url, root=root, memory=memory) as ledger:
-        return Glance(latest=ledger.latest(kinds), older_copy=tuple(ledger.older_copy()))
+        return Glance(latest=tuple(map(ledger.latest, kinds)), older_copy=tuple(ledger.older_copy()))
 
 
-def glance(url: str, root: Path, memory: Path, kinds: t.Collection[str]) -> Glance | None:
-    """The newest entries of these kinds, and whether the ledger is an older copy; None where the ledger itself has to be asked."""
+def glance(url: str, root: Path, memory: Path, *kinds: t.Collection[str]) -> Glance | None:
+    """The newest entries of each of these collections of kinds, and whether the ledger is an older copy; None where the ledger itself has to be asked."""
     if not url.startswith(_SCHEME) or set(url) & set("?#%"):
         return None
     path = root.absolute() / url.removeprefix(_SCHEME)
@@ -64,8 +64,9 @@ def glance(url: str, root: Path, memory: Path, kinds: t.Collection[str]) -> Glan
             connection.execute("BEGIN")
             if connection.execute(_VERSION).fetchone() != (REVISIONS[-1],):
                 return None
-            rows = connection.execute(_LATEST, (json.dumps(list(kinds)),)).fetchall()
+            told = [connection.execute(_LATEST, (json.dumps(list(some)),)).fetchall() for some in kinds]
             found = dict(connection.execute(_HELD, (own.seq,))) if own else {}
     except sqlite3.Error:
         return None
-    return Glance(latest={(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}, older_copy=tuple(against([own], found)) if own else ())
+    latest = tuple({(row[0], row[1], row[2]): (row[3], row[4]) for row in rows} for rows in told)
+    return Glance(latest=latest, older_copy=tuple(against([own], found)) if own else ())
