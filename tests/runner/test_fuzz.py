@@ -40,7 +40,11 @@ from surefoot.saved_plan import SavedPlan, Source, check_saved, make_saved_plan
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 ROAD = [
     *_fakes.FEATURE,
-    {"release": "everyone", "enable_feature": {"flag": "reviews", "audience": {"everyone": True}, "ramp": ["50%", "100%"], "each": 1}, "flush_cache": {"prefix": "p"}},
+    {
+        "release": "everyone",
+        "enable_feature": {"flag": "reviews", "audience": {"everyone": True}, "ramp": ["50%", "100%"], "each": 1},
+        "flush_cache": {"prefix": "p"},
+    },
 ]
 FEATURE = FeatureFile.model_validate({"feature": "reviews", "releases": ROAD})
 HOSTS = {kind: ["h1", "h2"] for kind in _fakes.KINDS}
@@ -50,11 +54,17 @@ RECEIPT = {
     "environment": "test",
     "live_version": "1.0.0",
     "verified_versions": ["1.0.0"],
-    "releases": [{"feature": "reviews", "release": "table", "digest": "0", "outcome": "verified", "version": "1.0.0", "at": "2026-03-02T12:00:00+00:00", "run": "r"}],
+    "releases": [
+        {"feature": "reviews", "release": "table", "digest": "0", "outcome": "verified", "version": "1.0.0", "at": "2026-03-02T12:00:00+00:00", "run": "r"}
+    ],
 }
 HOLDER: dict[str, t.Any] = {
-    **{key: "x" for key in ("app", "token", "owner", "host", "command", "since", "beat", "boot")},
-    **{"lock": 1, "pid": 1, "ttl": 60, "uptime": 5.0, "process": {"host": "x"}},
+    **dict.fromkeys(("app", "token", "owner", "host", "command", "since", "beat", "boot"), "x"),
+    "lock": 1,
+    "pid": 1,
+    "ttl": 60,
+    "uptime": 5.0,
+    "process": {"host": "x"},
 }
 
 _LEAVES = (
@@ -65,7 +75,9 @@ _LEAVES = (
     | st.text(max_size=6)
     | st.sampled_from(["", "1.0.0", "{{ 7 * 7 }}", "\x1b[2J\n", "verified", "reviews", "2026-03-02T12:00:00", 10**400, -1])
 )
-VALUES = st.recursive(_LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["release", "version", "at", "x"]), inner, max_size=2))
+VALUES = st.recursive(
+    _LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["release", "version", "at", "x"]), inner, max_size=2)
+)
 
 
 def places(value: t.Any, where: tuple[t.Any, ...] = ()) -> list[tuple[t.Any, ...]]:
@@ -172,7 +184,9 @@ def digest(content: t.Any) -> str:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=80) | VALUES.map(spoken) | spoiled(PLAN.model_dump()).map(lambda content: spoken({"format": 1, "digest": digest(content), **content})))
+@given(
+    st.binary(max_size=80) | VALUES.map(spoken) | spoiled(PLAN.model_dump()).map(lambda content: spoken({"format": 1, "digest": digest(content), **content}))
+)
 @example(spoken({"format": 1, "digest": PLAN.digest, **PLAN.model_dump()}))
 def test_any_saved_plan_is_this_one_or_refused(content: bytes) -> None:
     try:
