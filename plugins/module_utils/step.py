@@ -49,11 +49,13 @@ def result(step: Step, **extra: t.Any) -> dict[str, t.Any]:
     )
 
 
-def run_step(module: AnsibleModule, perform: t.Callable[[], Step], lock: t.ContextManager[None] | None = None) -> None:
-    """Run `perform` under `lock`, in check mode without it, time it, and leave the module with its step or with one clear failure."""
+def run_step(module: AnsibleModule, perform: t.Callable[[], Step], *guards: t.ContextManager[None]) -> None:
+    """Run `perform` within `guards`, in check mode without them, time it, and leave the module with its step or with one clear failure."""
     started = time.monotonic()
     try:
-        with lock if lock and not module.check_mode else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            for guard in guards if not module.check_mode else ():
+                stack.enter_context(guard)
             step = perform()
     except SurefootError as error:
         module.fail_json(msg=str(error), error=describe(error))

@@ -12,8 +12,8 @@ version_added: "0.1.0"
 description:
   - Takes what M(surefoot.release.release_info) found on every host (registered by the survey role as C(survey_result)) and the release, and decides which
     step is needed where, and why.
-  - Fails, before anything is changed, when a planned host did not answer, when hosts differ from each other, or when what is there is not what the releases
-    before this one left behind.
+  - Fails, before anything is changed, when a planned host did not answer, when hosts differ from each other, when what is there is not what the releases
+    before this one left behind, or when a step is at work on a host, as a controller that was killed may have left one there.
   - Gives C(surefoot_release), C(surefoot_plan), C(surefoot_root) and C(surefoot_app), the variables that the roles of this collection use.
   - Runs on the controller only, once for all hosts of the play.
 author:
@@ -39,6 +39,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+error:
+  description:
+    - The failure as data, with its C(kind), V(Refused), or V(Busy) where a step is at work on a host, and its C(message).
+    - What was C(seen) and what there is C(todo) are V(null), as the message has them for each host.
+  returned: when the release is refused
+  type: dict
 facts:
   description: The variables C(surefoot_release), C(surefoot_plan), C(surefoot_root) and C(surefoot_app); the survey role sets them for all hosts of the play.
   returned: success

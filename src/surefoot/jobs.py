@@ -6,10 +6,12 @@ import contextlib
 import dataclasses
 import sys
 import threading
+import time
 import typing as t
 import uuid
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Busy, InvalidInput, Refused
+from ansible_collections.surefoot.release.plugins.plugin_utils import at_work
 from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
@@ -18,7 +20,7 @@ from surefoot import orphans
 from surefoot.conductor import Conductor, Outcome
 from surefoot.differences import changes
 from surefoot.environment_lock import EnvironmentLock
-from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock
+from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock, WaitingForOrphans
 from surefoot.known_surveys import KnownSurveys
 from surefoot.lock import hold
 from surefoot.planning import FeaturePlan, Surveyed, before_states, concerned
@@ -49,13 +51,17 @@ Work = t.Generator[Event, None, Applied]
 
 @dataclasses.dataclass(kw_only=True)
 class Job:
-    """Work on one feature in one environment. `lock_wait` is how many seconds to wait for a lock that somebody else holds."""
+    """Work on one feature in one environment.
+
+    `lock_wait` is how many seconds to wait for a lock that somebody else holds, `orphan_wait` for what is left at work on hosts by somebody who held it.
+    """
 
     project: Project
     feature: str
     environment: str
     cancelled: threading.Event
     lock_wait: float = 0.0
+    orphan_wait: float = 0.0
     plan: str | None = None
     known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
 
@@ -69,9 +75,7 @@ class Job:
         outcomes: dict[str, Outcome] = {}
         with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
             lock = yield from self._lock(stack)
-            yield SurveyStarted(feature=self.feature, environment=self.environment)
-            surveyed = self.project.survey_to_plan(self.feature, self.environment, ledger, cancelled=self.cancelled)
-            self.known.learn_all(surveyed.surveys, surveyed.asked)
+            surveyed = yield from self._survey(lambda: self.project.survey_to_plan(self.feature, self.environment, ledger, cancelled=self.cancelled))
             if saved:
                 check_saved(saved, self.project.saved_plan(self.feature, self.environment, surveyed=surveyed, releases=saved.releases, ledger=ledger))
             content = saved.content if saved else self._content()
@@ -102,10 +106,8 @@ class Job:
         outcomes: dict[str, Outcome] = {}
         with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
             lock = yield from self._lock(stack)
-            yield SurveyStarted(feature=self.feature, environment=self.environment)
             while True:
-                surveyed = self.project.survey(self.feature, self.environment, cancelled=self.cancelled)
-                self.known.learn_all(surveyed.surveys, surveyed.asked)
+                surveyed = yield from self._survey(lambda: self.project.survey(self.feature, self.environment, cancelled=self.cancelled))
                 if lost := ledger.older_copy():
                     seen = "\n".join(finding.message for finding in lost)
                     raise Refused("The ledger is an older copy, so it is not known what is to be undone", seen=seen, todo="bring the newer copy back")
@@ -168,6 +170,22 @@ class Job:
         # One that is cancelled is killed without its workers, which are in sessions of their own.
         stack.callback(orphans.end, lock.token)
         return lock
+
+    def _survey(self, look: t.Callable[[], Surveyed]) -> t.Generator[Event, None, Surveyed]:
+        """What the hosts hold once nothing is at work there: the lock is ours, so it was begun by somebody who is dead. Raises Busy where it does not end."""
+        yield SurveyStarted(feature=self.feature, environment=self.environment)
+        surveyed = look()
+        deadline = time.monotonic() + self.orphan_wait
+        while surveyed.at_work and (left := deadline - time.monotonic()) > 0:
+            steps = ({"host": host, **step} for host, found in surveyed.at_work.items() for step in found)
+            yield WaitingForOrphans(at_work=tuple(steps), left=left)
+            self.cancelled.wait(min(at_work.LOOK_SECONDS, left))
+            surveyed = look()
+        if surveyed.at_work:
+            message = f"What an earlier run left at work did not end within {self.orphan_wait:g} s, nothing was changed"
+            raise Busy(message, seen="\n".join(at_work.told(surveyed.at_work)), todo=at_work.TODO)
+        self.known.learn_all(surveyed.surveys, surveyed.asked)
+        return surveyed
 
     def _plan(self, surveyed: Surveyed, ledger: Ledger) -> FeaturePlan:
         return self.project.plan_of(self.feature, self.environment, surveyed, ledger)

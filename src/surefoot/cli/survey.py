@@ -20,6 +20,9 @@ from surefoot.exits import Exit
 @ansible_options
 def command(project_path: pathlib.Path, environment: str | None, as_json: bool, feature: str | None, **given: t.Any) -> Exit:
     """Read what every host of a feature really holds. Changes nothing."""
+    from rich.text import Text
+
+    from ansible_collections.surefoot.release.plugins.plugin_utils.at_work import told
     from surefoot.report.console import console
     from surefoot.report.documents import survey_document
     from surefoot.report.tables import survey_table
@@ -30,6 +33,8 @@ def command(project_path: pathlib.Path, environment: str | None, as_json: bool, 
         click.echo(json.dumps(survey_document(surveyed), indent=2, default=str))
     else:
         console().print(survey_table(surveyed))
+        for step in told(surveyed.at_work):
+            console().print(Text(f"! {step}", style="yellow"))
         for failure in surveyed.failures:
             console(stderr=True).print(failure, style="red")
     return Exit.REFUSED if surveyed.failures else Exit.DONE

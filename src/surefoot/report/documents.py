@@ -45,6 +45,7 @@ def survey_document(surveyed: Surveyed) -> dict[str, t.Any]:
         "format": FORMAT,
         "hosts": {kind: list(hosts) for kind, hosts in surveyed.hosts.items()},
         "surveys": surveyed.surveys,
+        "at_work": surveyed.at_work,
         "failures": list(surveyed.failures),
     }
 
@@ -63,7 +64,7 @@ def _planned(plan: Plan, took: t.Mapping[str, Took]) -> dict[str, t.Any]:
 
 
 def _objection(objection: Objection) -> dict[str, t.Any]:
-    return {key: value for key, value in dataclasses.asdict(objection).items() if key != "host"}
+    return {key: value for key, value in dataclasses.asdict(objection).items() if key != "host" or value}
 
 
 def _releases(progress: Progress) -> list[dict[str, t.Any]]:
