@@ -25,7 +25,9 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(task_vars=task_vars)
         variables = task_vars or {}
-        _unused, args = self.validate_argument_spec(argument_spec={"scope": {"type": "dict", "required": True}, "ramp": {"type": "float"}})
+        _unused, args = self.validate_argument_spec(
+            argument_spec={"scope": {"type": "dict", "required": True}, "ramp": {"type": "float"}, "away": {"type": "list", "elements": "str", "default": []}}
+        )
         scope = args["scope"]
         hosts = _within_limit(scope["hosts"], variables)
         surveys = {
@@ -37,7 +39,8 @@ class ActionModule(ActionBase):
             stage = at_ramp_stage(release, args["ramp"], surveys)
             wanted = here(stage, hosts) if variables.get("ansible_limit") else stage
             undoing = parse_release(plain(scope["undoing"]), scope["feature"]) if scope.get("undoing") else None
-            plan = plan_release(wanted, [parse_release(plain(before), scope["feature"]) for before in scope["earlier"]], surveys, hosts, undoing)
+            earlier = [parse_release(plain(before), scope["feature"]) for before in scope["earlier"]]
+            plan = plan_release(wanted, earlier, surveys, hosts, undoing, args["away"])
         except SurefootError as error:
             raise AnsibleActionFail(str(error)) from error
         if plan.refusals:
@@ -58,6 +61,8 @@ class ActionModule(ActionBase):
                 "unstaged": [
                     host for host in dict.fromkeys([*hosts["install"], *hosts["migrate"]]) if not has_staged(surveys.get(host, {}), release.staged_version)
                 ],
+                "batches": [list(batch) for batch in plan.batches],
+                "lost": list(plan.lost),
                 "activates_apart": wanted.activates_apart,
                 "final": stage is release,
             },

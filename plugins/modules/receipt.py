@@ -209,7 +209,7 @@ survey:
       type: dict
       returned: always
     pool:
-      description: The C(state) in the pool, V(in_pool), V(drained) or V(unknown).
+      description: The C(state) in the pool, V(in_pool), V(drained) or V(unknown), and whether its balancer finds it C(up), where that tells.
       type: dict
       returned: always
     migrations:

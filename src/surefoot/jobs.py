@@ -93,7 +93,8 @@ class Job:
                     return Applied(outcomes={**outcomes, name: stopped})
                 conductor = self._conductor(ledger, lock)
                 conductor.reversible_only = not (without_way_back or nothing_live(surveyed.surveys))
-                outcome, rolled_back = yield from self._perform(conductor, following, planned, surveyed, auto_rollback=auto_rollback)
+                with conductor.watch:
+                    outcome, rolled_back = yield from self._perform(conductor, lock, following, planned, surveyed, auto_rollback=auto_rollback)
                 outcomes[name] = outcome
                 if not outcome.ok:
                     yield from conductor.left_drained()
@@ -130,7 +131,8 @@ class Job:
                     seen = "\n".join(spoken(refusal) for refusal in changed)
                     raise Refused(f"{last.release.name} is not there as it was done, so it is not undone, and nothing was changed", seen=seen)
                 conductor = self._conductor(ledger, lock)
-                undone = yield from self._undo(conductor, last.release, last.standing.before, surveyed)
+                with conductor.watch:
+                    undone = yield from self._undo(conductor, last.release, last.standing.before, surveyed)
                 if undone is None:
                     yield from conductor.left_drained()
                     reasons = way_back(last.release, last.standing.before).obstacles or ("the way back failed",)
@@ -227,7 +229,7 @@ class Job:
         return None
 
     def _perform(
-        self, conductor: Conductor, following: ReleaseProgress, planned: FeaturePlan, surveyed: Surveyed, *, auto_rollback: bool
+        self, conductor: Conductor, lock: EnvironmentLock, following: ReleaseProgress, planned: FeaturePlan, surveyed: Surveyed, *, auto_rollback: bool
     ) -> t.Generator[Event, None, tuple[Outcome, bool | None]]:
         release, standing = following.release, following.standing
         names = [one.release.name for one in planned.progress.releases]
@@ -240,6 +242,8 @@ class Job:
         outcome = yield from conductor.perform(release, standing, hosts, {"digest": release.digest(), "before": before, "hosts": hosts})
         if outcome.state != "failed" or not auto_rollback or release.playbook:
             return outcome, None
+        # One that was stopped was killed without its workers, and no step may be joined by its own undoing.
+        orphans.end(lock.token)
         return outcome, (yield from self._undo(conductor, release, before, surveyed)) is not None
 
     def _undo(self, conductor: Conductor, release: Release, before: Before, surveyed: Surveyed) -> t.Generator[Event, None, Outcome | None]:
@@ -271,7 +275,7 @@ class Job:
             run=run,
             plan=self.plan,
             variables={**variables, **(lock.variables if lock else {})},
-            watch=lambda: Watch(self.project.file.probes),
+            watch=Watch(self.project.file.probes),
             cancelled=self.cancelled,
             known=self.known,
         )
