@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -24,14 +25,15 @@ class ActionModule(ActionBase):
                 "phase": {"type": "str", "required": True},
                 "after": {"type": "list", "elements": "str", "choices": list(PHASES)},
                 "planned": {"type": "dict", "required": True},
+                "without": {"type": "list", "elements": "str", "default": []},
                 "ended": {"type": "bool", "default": False},
             }
         )
         after = before(args["phase"]) if args["after"] is None else args["after"]
-        hostvars = variables["hostvars"]
+        of_host = functools.cache(variables["hostvars"].__getitem__)  # ansible puts them together anew each time
 
         def variable(host: str, name: str) -> t.Any:
-            return hostvars[host].get(name)
+            return of_host(host).get(name)
 
         if args["ended"]:
             drained = left_drained(args["planned"].get(args["phase"], ()), variable)
@@ -39,7 +41,7 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail(told_left_drained(drained))
             return {**result, "changed": False, "behind": []}
         lost = [host for host in variables["ansible_play_hosts_all"] if host not in variables["ansible_play_hosts"]]
-        found = behind(after, args["planned"], variable, lost)
+        found = {host: what for host, what in behind(after, args["planned"], variable, lost).items() if host not in args["without"]}
         if found:
             told = ", ".join(f"{host} ({what})" for host, what in sorted(found.items()))
             raise AnsibleActionFail(

@@ -26,7 +26,9 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(task_vars=task_vars)
         variables = task_vars or {}
-        _unused, args = self.validate_argument_spec(argument_spec={"scope": {"type": "dict", "required": True}, "ramp": {"type": "float"}})
+        _unused, args = self.validate_argument_spec(
+            argument_spec={"scope": {"type": "dict", "required": True}, "ramp": {"type": "float"}, "away": {"type": "list", "elements": "str", "default": []}}
+        )
         scope = args["scope"]
         hosts = _within_limit(scope["hosts"], variables)
         answers = {host: variables["hostvars"][host].get("survey_result", {}) for host in variables["ansible_play_hosts_all"]}
@@ -38,33 +40,40 @@ class ActionModule(ActionBase):
             stage = at_ramp_stage(release, args["ramp"], surveys)
             wanted = here(stage, hosts) if variables.get("ansible_limit") else stage
             undoing = parse_release(plain(scope["undoing"]), scope["feature"]) if scope.get("undoing") else None
-            plan = plan_release(wanted, [parse_release(plain(before), scope["feature"]) for before in scope["earlier"]], surveys, hosts, undoing)
+            earlier = [parse_release(plain(before), scope["feature"]) for before in scope["earlier"]]
+            plan = plan_release(wanted, earlier, surveys, hosts, undoing, args["away"])
         except SurefootError as error:
             raise AnsibleActionFail(str(error)) from error
         if busy or plan.refusals:
             message = _refused(release.name, (*busy, *plan.refusals))
             result.update(failed=True, msg=message, error=describe((Busy if busy else Refused)(message)))
             return t.cast("dict[str, t.Any]", result)
+        between, after = with_names(release.batch_gates), with_names(release.verify)
         facts = {
             "surefoot_release": {
                 **plain(written),
                 **{kind: dict(step) for kind, step in stage.steps.items()},
-                "verify": with_names(plain(written).get("verify", ())),
+                **({"restart": {**stage.steps["restart"], "verify": between}} if "restart" in stage.steps else {}),
+                "verify": after,
                 "digest": release.digest(),
             },
             "surefoot_plan": {
                 "planned": _planned(plan, hosts),
                 "rolling": [host for host in dict.fromkeys([*hosts["install"], *hosts["restart"]]) if plan.rolls(host)],
+                "restoring": [host for host in hosts["restart"] if plan.restores(host)],
                 "unstaged": [
                     host for host in dict.fromkeys([*hosts["install"], *hosts["migrate"]]) if not has_staged(surveys.get(host, {}), release.staged_version)
                 ],
+                "batches": [list(batch) for batch in plan.batches],
+                "lost": list(plan.lost),
+                "activates_apart": wanted.activates_apart,
                 "final": stage is release,
             },
             "surefoot_root": scope["root"],
             "surefoot_app": scope["app"],
         }
         # With -v ansible prints what comes back; a plan is worth seeing, but not at the price of a token.
-        result.update(changed=False, facts=facts, plan=plan.as_mapping(), _ansible_no_log=_has_secrets(facts["surefoot_release"]["verify"]))
+        result.update(changed=False, facts=facts, plan=plan.as_mapping(), _ansible_no_log=_has_secrets([*between, *after]))
         return t.cast("dict[str, t.Any]", result)
 
 

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.files import write_atomically
 
 FORMAT = 1
 """The number under `receipt` in the file; a higher one was written by a newer surefoot."""
+
+_ROOM = 256 * 1024
+"""How many bytes must be free for a receipt; more than any takes."""
 
 _TEXT = ("feature", "release", "digest", "outcome")
 
@@ -22,7 +26,7 @@ def read(path: str) -> dict[str, t.Any] | None:
     """The receipt at `path`, or None where nothing was ever released. Raises Refused for a file that is not a receipt of this format.
 
     A receipt is `{receipt, app, environment, live_version, verified_versions, releases}`, where each of `releases` is
-    `{feature, release, digest, outcome, version, at, run}` in the order of time and `outcome` is verified or rolled_back.
+    `{feature, release, digest, outcome, version, at, run}` in the order of time and `outcome` is verified, adopted or rolled_back.
     """
     try:
         with open(path, "rb") as stream:
@@ -47,10 +51,43 @@ def read(path: str) -> dict[str, t.Any] | None:
     return t.cast("dict[str, t.Any]", receipt)
 
 
+def problem(path: str) -> str | None:
+    """Why no receipt could be written at `path`; None where nothing speaks against it. It is not tried, since a survey changes nothing."""
+    directory = os.path.dirname(os.path.abspath(path))
+    while not os.path.lexists(directory):
+        directory = os.path.dirname(directory)
+    try:
+        code = _obstacle(directory)
+    except OSError as error:
+        code = error.errno
+    return "%s: %s" % (directory, os.strerror(code)) if code else None
+
+
+def _obstacle(directory: str) -> int | None:
+    if not os.path.isdir(directory):
+        return errno.ENOTDIR
+    disk = os.statvfs(directory)
+    if disk.f_flag & os.ST_RDONLY:
+        return errno.EROFS
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return errno.EACCES
+    # Some file systems count nothing, and say that of nothing nothing is free.
+    free = disk.f_bavail if os.geteuid() else disk.f_bfree
+    full = disk.f_blocks and free * disk.f_frsize < _ROOM
+    return errno.ENOSPC if full or (disk.f_files and not disk.f_favail) else None
+
+
 def write(path: str, receipt: t.Mapping[str, t.Any]) -> None:
-    """Replace the receipt at `path`, making its directory where it is missing."""
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    write_atomically(path, (json.dumps(receipt, indent=1, sort_keys=True) + "\n").encode())
+    """Replace the receipt at `path`, making its directory where it is missing. Raises StepFailed where that is not possible, the old one untouched."""
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        write_atomically(path, (json.dumps(receipt, indent=1, sort_keys=True) + "\n").encode())
+    except OSError as error:
+        raise StepFailed(
+            "The receipt cannot be written, so the release does not count as done here",
+            seen="%s: %s" % (path, error.strerror),
+            todo="make room there, or let the user ansible works as write there, then run the same command again",
+        ) from error
 
 
 def with_entry(
@@ -90,6 +127,7 @@ def _verified(versions: t.Sequence[str], outcome: str, live: str | None) -> list
     """The verified versions in the order in which they went live; a way back takes off what lies above the version it led to."""
     if live is None:
         return list(versions)
-    if outcome == "verified":
+    # What somebody adopted serves users too, and is what a way back leads to.
+    if outcome in ("verified", "adopted"):
         return [*(version for version in versions if version != live), live]
     return list(versions[: versions.index(live) + 1]) if live in versions else list(versions)

@@ -34,11 +34,12 @@ wherever it turns up, plain words among them."""
 
 
 def take(params: Params, run: Run) -> dict[str, t.Any]:
-    """The survey of this host: `{receipt, artifacts, service, pool, migrations, cache, flag}`, None for what was not asked for.
+    """The survey of this host: `{receipt, receipt_problem, artifacts, service, pool, migrations, cache, flag}`, None for what was not asked for.
 
     `params` follow ARGUMENT_SPEC; `run` is AnsibleModule.run_command. Raises SurefootError for options that cannot be used and for a damaged receipt.
     """
-    found: dict[str, t.Any] = dict(receipt=receipts.read(params["receipt"]) if params.get("receipt") else None)
+    path = params.get("receipt")
+    found: dict[str, t.Any] = dict(receipt=receipts.read(path) if path else None, receipt_problem=receipts.problem(path) if path else None)
     for kind, (name, look) in _LOOKS.items():
         found[name] = look(params, run) if params.get(kind) else None
     return found
@@ -106,7 +107,7 @@ def _cache(params: Params, run: Run) -> dict[str, t.Any]:
 def _flag(params: Params, run: Run) -> dict[str, t.Any]:
     from ansible_collections.surefoot.release.plugins.module_utils.flags import options, survey
 
-    return survey.survey(_checked("enable_feature", options.ARGUMENT_SPEC, params))
+    return survey.survey(_checked("enable_feature", dict(options.ARGUMENT_SPEC, others=dict(type="list", elements="str")), params))
 
 
 _LOOKS: dict[str, tuple[str, t.Callable[[Params, Run], dict[str, t.Any]]]] = dict(

@@ -14,6 +14,9 @@ description:
     step is needed where, and why.
   - Fails, before anything is changed, when a planned host did not answer, when hosts differ from each other, when what is there is not what the releases
     before this one left behind, or when a step is at work on a host, as a controller that was killed may have left one there.
+  - Orders the roll by what hosts do now. Those that serve nobody, drained or not running, go first and in batches of their own. It fails when so many are kept
+    out of their pool by another hand that one more would be more than the largest declared batch.
+  - A way back is planned for the hosts that answered, and does without the others.
   - Gives C(surefoot_release), C(surefoot_plan), C(surefoot_root) and C(surefoot_app), the variables that the roles of this collection use.
   - Runs on the controller only, once for all hosts of the play.
 author:
@@ -29,6 +32,11 @@ options:
   ramp:
     description: Of a release that opens a feature in stages, the stage to go to, in percent of users.
     type: float
+  away:
+    description: Hosts that are known to serve nobody, for where no pool tells; they roll first.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -71,5 +79,10 @@ plan:
       description: Always empty, since the action fails when there are any.
       type: list
       elements: dict
+      returned: always
+    batches:
+      description: The hosts of each batch of the roll, in order.
+      type: list
+      elements: list
       returned: always
 """

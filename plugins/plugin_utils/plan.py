@@ -11,8 +11,10 @@ import json
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
-from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals
+from ansible_collections.surefoot.release.plugins.plugin_utils import audiences
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals, surveyed_flag
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
+from ansible_collections.surefoot.release.plugins.plugin_utils.rolling import Roll, roll_of
 
 Survey = t.Mapping[str, t.Any]
 """What `release_info` read on one host: receipt, artifacts, service, pool, migrations, cache, flag; None where a kind was not asked for."""
@@ -44,24 +46,32 @@ class PlannedStep:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What one release would do, seen from the surveyed state. A plan with refusals must not be applied."""
+    """What one release would do, seen from the surveyed state, and in which `batches` it rolls. A plan with refusals must not be applied.
+
+    `lost` are hosts that a way back does without, since they did not answer.
+    """
 
     release: Release
     steps: tuple[PlannedStep, ...]
     refusals: tuple[Refusal, ...]
+    batches: tuple[tuple[str, ...], ...] = ()
+    lost: tuple[str, ...] = ()
 
     @property
     def needed(self) -> bool:
         """Whether the release has anything left to do."""
         return any(step.needed for step in self.steps)
 
-    def needs(self, kind: str, host: str) -> bool:
-        """Whether this kind of step is, or may turn out to be, needed on the host."""
-        return any(step.needed is not False for planned in self.steps if planned.kind == kind for step in planned.hosts if step.host == host)
-
     def rolls(self, host: str) -> bool:
         """Whether the host has to leave the pool and come back: its code or its process changes, or it was left drained."""
-        return self.needs("install", host) or self.needs("restart", host)
+        return True in self._needed(host)
+
+    def restores(self, host: str) -> bool:
+        """Whether the host has to be put back in the pool: it leaves it, or only the pool can tell whether it was left drained."""
+        return bool(self._needed(host) - {False})
+
+    def _needed(self, host: str) -> set[bool | None]:
+        return {step.needed for planned in self.steps if planned.kind in ("install", "restart") for step in planned.hosts if step.host == host}
 
     def as_mapping(self) -> dict[str, t.Any]:
         """Plain data for facts, `--json` and saved plans."""
@@ -70,6 +80,7 @@ class Plan:
             "needed": self.needed,
             "steps": [{"kind": step.kind, "needed": step.needed, "hosts": [dataclasses.asdict(host) for host in step.hosts]} for step in self.steps],
             "refusals": [dataclasses.asdict(refusal) for refusal in self.refusals],
+            "batches": [list(batch) for batch in self.batches],
         }
 
 
@@ -79,11 +90,12 @@ def plan_release(
     surveys: t.Mapping[str, Survey],
     hosts: t.Mapping[str, t.Sequence[str]],
     undoing: Release | None = None,
+    away: t.Collection[str] = (),
 ) -> Plan:
     """Plan `release`, which follows on `earlier` ones of its feature.
 
     `surveys` maps each host that answered to its survey; `hosts` maps each declared kind of step to the hosts it is for; `undoing` is the release that
-    this one is the way back from.
+    this one is the way back from. Of the hosts `away` it is known that they serve nobody, where no pool tells.
     """
     refused = refusals(release, earlier, surveys, hosts, undoing)
     steps = tuple(
@@ -91,7 +103,16 @@ def plan_release(
         for kind in STEP_KINDS
         if kind in release.steps
     )
-    return Plan(release=release, steps=steps, refusals=refused)
+    plan = Plan(release=release, steps=steps, refusals=refused)
+    roll = _roll(plan, surveys, hosts, back=undoing is not None, away=away)
+    lost = dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ()) if host not in surveys) if undoing else ()
+    return dataclasses.replace(plan, refusals=(*refused, *([roll.refusal] if roll.refusal else [])), batches=roll.batches, lost=tuple(lost))
+
+
+def _roll(plan: Plan, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]], *, back: bool, away: t.Collection[str]) -> Roll:
+    rolled = list(dict.fromkeys(host for kind in ("install", "restart") if kind in plan.release.steps for host in hosts.get(kind, ())))
+    leaving = [host for host in rolled if "restart" in plan.release.steps and plan.rolls(host)]
+    return roll_of(rolled, surveys, plan.release.batches, leaving, back=back, away=away)
 
 
 def at_ramp_stage(release: Release, share: float | None, surveys: t.Mapping[str, Survey]) -> Release:
@@ -129,7 +150,7 @@ def reality_digest(surveys: t.Mapping[str, Survey]) -> str:
     return hashlib.sha256(json.dumps(steady, sort_keys=True, default=str).encode()).hexdigest()
 
 
-_VOLATILE = frozenset({"pid", "started_at", "since", "staged_at", "reason", "duration_ms"})
+_VOLATILE = frozenset({"pid", "started_at", "ticks", "since", "staged_at", "reason", "duration_ms", "up"})
 
 
 def _steady(found: t.Any) -> t.Any:
@@ -154,7 +175,7 @@ def has_staged(survey: Survey, version: str | None) -> bool:
 def _migrate(release: Release, host: str, survey: Survey) -> HostStep:
     step, found = release.steps["migrate"], survey.get("migrations") or {}
     target, current = step.get("to"), list(found.get("current") or ())
-    before = {"current": current}
+    before = {"current": current, "irreversible": _irreversible(step, found)}
     if not found.get("readable"):
         return HostStep(host=host, needed=None, reason=f"the database is read once {step['version']} is staged", before=before)
     if step.get("state") == "reverted":
@@ -176,9 +197,23 @@ def _migrate(release: Release, host: str, survey: Survey) -> HostStep:
     )
 
 
+def _irreversible(step: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> list[str] | None:
+    """Those of the migrations the step would run that have no way down; None where that is not known before its artifact is staged."""
+    to, pending = step.get("to"), list(found.get("pending") or ())
+    if step.get("state") == "reverted" or to in (*(found.get("current") or ()), *(found.get("applied") or ())):
+        return []
+    if not found.get("readable") or found.get("version") != step["version"]:
+        return None
+    run = pending[: pending.index(to) + 1] if to in pending else pending
+    return [one for one in run if one in found.get("irreversible", ())]
+
+
 def _install(release: Release, host: str, survey: Survey) -> HostStep:
     version, live = release.version, live_version(survey)
-    before, after = {"live": live}, {"live": version}
+    verified = (survey.get("receipt") or {}).get("verified_versions")
+    # What a way back could lead to.
+    kept = {} if live is None else {"staged": has_staged(survey, live), "verified": verified is None or live in verified}
+    before, after = {"live": live, **kept}, {"live": version}
     if live == version:
         return HostStep(host=host, needed=False, reason=f"{version} is already live", before=before, after=before)
     staged = f", {version} is staged" if has_staged(survey, version) else ""
@@ -197,9 +232,15 @@ def _restart(release: Release, host: str, survey: Survey) -> HostStep:
         reason = "; ".join(unit.get("reason") or ("it is older than what is live" if unit.get("running") else "it is not running") for unit in due)
         after = _of_service(units, lambda unit: {"version": (live_version(survey) if unit in due else None) or unit.get("version"), "running": True})
         return HostStep(host=host, needed=True, reason=reason, before=before, after=after)
-    if (survey.get("pool") or {}).get("state") == "drained":
+    pool = (survey.get("pool") or {}).get("state")
+    if pool == "drained":
         return HostStep(host=host, needed=True, reason="it was left out of the pool", before=before, after=before)
-    return HostStep(host=host, needed=False, reason="; ".join(unit.get("reason") or "it runs what is live" for unit in units), before=before, after=before)
+    reason = "; ".join(unit.get("reason") or "it runs what is live" for unit in units)
+    # Asked from another host, several balancers that do not agree, or none that answers: the step itself looks again, and from there.
+    if pool == "unknown":
+        reason = f"{reason}; whether it is in its pool is seen when it is put back there"
+        return HostStep(host=host, needed=None, reason=reason, before=before, after=before)
+    return HostStep(host=host, needed=False, reason=reason, before=before, after=before)
 
 
 def _of_service(units: t.Sequence[t.Mapping[str, t.Any]], state: t.Callable[[t.Mapping[str, t.Any]], dict[str, t.Any]]) -> dict[str, t.Any]:
@@ -219,32 +260,15 @@ def _flush_cache(release: Release, host: str, survey: Survey) -> HostStep:
 
 
 def _enable_feature(release: Release, host: str, survey: Survey) -> HostStep:
-    step, flag = release.steps["enable_feature"], survey.get("flag") or {}
-    if flag.get("flag", step["flag"]) != step["flag"]:
+    step = release.steps["enable_feature"]
+    flag = surveyed_flag(survey, step["flag"]) if survey.get("flag") else {}
+    if flag is None:
         return HostStep(host=host, needed=None, reason=f"{step['flag']} is read when its release comes")
     wanted = step.get("audience") if step.get("state", "present") == "present" else None
     before, after = {"audience": flag.get("audience")}, {"audience": wanted}
-    same = _audience(flag.get("audience")) == _audience(wanted)
-    reason = f"{step['flag']} is open to {_spoken(flag.get('audience'))}" + ("" if same else f", the release opens it to {_spoken(wanted)}")
+    same = audiences.plain(flag.get("audience")) == audiences.plain(wanted)
+    reason = f"{step['flag']} is open to {audiences.spoken(flag.get('audience'))}" + ("" if same else f", the release opens it to {audiences.spoken(wanted)}")
     return HostStep(host=host, needed=not same, reason=reason, before=before, after=after)
-
-
-def _audience(audience: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
-    """An audience without what is left at its default, so that two ways of writing the same one are equal."""
-    if audience is None:
-        return None
-    plain = {key: sorted(value) if isinstance(value, (list, tuple)) else value for key, value in audience.items() if value and key != "nobody"}
-    return {"everyone": True} if plain.get("everyone") else plain
-
-
-def _spoken(audience: t.Mapping[str, t.Any] | None) -> str:
-    plain = _audience(audience)
-    if not plain:
-        return "nobody"
-    if plain.get("everyone"):
-        return "everyone"
-    parts = [", ".join(map(str, plain[key])) for key in ("groups", "users") if key in plain]
-    return " and ".join([*parts, *([f"{plain['percentage']:g}% of users"] if "percentage" in plain else [])])
 
 
 _DECIDE: t.Mapping[str, t.Callable[[Release, str, Survey], HostStep]] = {

@@ -55,6 +55,12 @@ def test_a_way_back_leads_to_what_was_there_before_the_first_try() -> None:
     assert standings([*tried, entry("rolling_back")])["api"].before == first
 
 
+def test_what_was_there_before_an_undone_try_is_not_what_was_there_before_somebody_else_did_it() -> None:
+    undone = [entry("started", before={"install": {"h1": {"live": "1.0.0"}}}), entry("verified"), entry("rolling_back"), entry("rolled_back")]
+    assert standings(undone)["api"].before
+    assert standings([*undone, entry("adopted", run=None)])["api"].before == {}
+
+
 @pytest.mark.parametrize("settled", ["verified", "rolled_back", "refused"])
 def test_once_settled_the_next_try_begins_anew(settled: str) -> None:
     first, later = {"install": {"h1": {"live": "1.0.0"}}}, {"install": {"h1": {"live": "1.5.0"}}}

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import sys
 import typing as t
 
 import click
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
+from surefoot.document import visible
 
 if t.TYPE_CHECKING:
     from surefoot.project import Project
@@ -76,7 +80,7 @@ def load(project_path: pathlib.Path, **given: t.Any) -> Project:
     from surefoot.project import Project
 
     waits = {name: given[name] for name in ("lock_wait", "orphan_wait") if name in given}
-    return Project.load(project_path, ansible_arguments=ansible_arguments(given), limit=given.get("limit"), **waits)
+    return Project.load(project_path, ansible_arguments=ansible_arguments(given), command=without_values(sys.argv), limit=given.get("limit"), **waits)
 
 
 def which_feature(project: Project, feature: str | None) -> str:
@@ -86,4 +90,4 @@ def which_feature(project: Project, feature: str | None) -> str:
         return feature
     if len(known) == 1:
         return known[0]
-    raise click.UsageError(f"Which feature? There are: {', '.join(known) or 'none; write features/NAME.yml'}")
+    raise click.UsageError(f"Which feature? There are: {', '.join(map(visible, known)) or 'none; write features/NAME.yml'}")

@@ -29,7 +29,14 @@ from surefoot.events import (
     WaitingForOrphans,
 )
 
-_MARKS = {"verified": ("✓", "green"), "rolled_back": ("↩", "yellow"), "cancelled": ("■", "yellow"), "inconclusive": ("?", "yellow"), "waiting": ("…", "yellow")}
+_MARKS = {
+    "verified": ("✓", "green"),
+    "adopted": ("✓", "green"),
+    "rolled_back": ("↩", "yellow"),
+    "cancelled": ("■", "yellow"),
+    "inconclusive": ("?", "yellow"),
+    "waiting": ("…", "yellow"),
+}
 _VERDICTS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "inconclusive": ("?", "yellow"), "error": ("!", "yellow")}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pathlib
@@ -10,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.surefoot.release.plugins.module_utils import receipt as receipts
-from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
 
 IDENTITY = {"app": "shop", "environment": "staging"}
 ENTRY = {"feature": "reviews", "release": "api", "digest": "d1", "outcome": "verified", "at": "2026-01-01T00:00:00+00:00", "run": "r1"}
@@ -142,3 +143,51 @@ def test_where_nothing_is_live_only_the_release_is_noted() -> None:
 def test_a_version_that_goes_live_again_is_the_newest_again() -> None:
     receipt = after(after(None, "1.0.0"), "2.0.0", release="list")
     assert after(receipt, "1.0.0", release="old")["verified_versions"] == ["2.0.0", "1.0.0"]
+
+
+def test_where_a_receipt_can_be_written_nothing_is_said_and_nothing_is_made(tmp_path: pathlib.Path) -> None:
+    assert receipts.problem(str(tmp_path / "made/on/the/way/shop.json")) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def disk(*, blocks: int = 100, free: int = 99, inodes: int = 100, free_inodes: int = 50, flags: int = 0) -> os.statvfs_result:
+    return os.statvfs_result((4096, 4096, blocks, free, free, inodes, free_inodes, free_inodes, flags, 255))
+
+
+@pytest.mark.parametrize(
+    ("found", "allowed", "error"),
+    [
+        pytest.param(disk(free=3), True, errno.ENOSPC, id="full"),
+        pytest.param(disk(free_inodes=0), True, errno.ENOSPC, id="no inodes"),
+        pytest.param(disk(flags=os.ST_RDONLY), False, errno.EROFS, id="read-only"),
+        pytest.param(disk(), False, errno.EACCES, id="not allowed"),
+        pytest.param(disk(blocks=0, free=0, inodes=0, free_inodes=0), True, None, id="a file system that counts nothing"),
+    ],
+)
+def test_why_no_receipt_could_be_written_is_seen_without_trying(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, found: os.statvfs_result, allowed: bool, error: int | None
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _path: found)
+    monkeypatch.setattr(os, "access", lambda _path, _mode: allowed)
+    assert receipts.problem(str(tmp_path / "none/shop.json")) == (f"{tmp_path}: {os.strerror(error)}" if error else None)
+
+
+def test_a_file_in_the_place_of_the_directory_is_a_problem(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "notes").touch()
+    assert receipts.problem(str(tmp_path / "notes/shop.json")) == f"{tmp_path}/notes: Not a directory"
+
+
+def test_a_receipt_that_cannot_be_written_is_told_with_what_to_do(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "shop.json"
+    receipts.write(str(path), after(None, "1.0.0"))
+    written = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full_disk)
+    told = f"The receipt cannot be written, .*; found: {path}: No space left on device; next: .*, then run the same command again"
+    with pytest.raises(StepFailed, match=told):
+        receipts.write(str(path), after(None, "2.0.0"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["shop.json"]
+    assert path.read_bytes() == written
+
+
+def full_disk(_descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -12,7 +12,7 @@ from ansible_collections.surefoot.release.plugins.module_utils import receipt as
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
 
-KINDS = ("receipt", "artifacts", "service", "pool", "migrations", "cache", "flag")
+KINDS = ("receipt", "receipt_problem", "artifacts", "service", "pool", "migrations", "cache", "flag")
 
 
 def nobody(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
@@ -61,6 +61,16 @@ def test_everything_at_once_and_nothing_is_changed(shop: pathlib.Path, tmp_path:
     assert found["migrations"]["pending"] == ["0001"]
     assert (found["cache"]["stored"], found["flag"]["audience"]) == (None, None)
     assert snapshot(tmp_path) == before
+
+
+def test_every_flag_of_a_path_is_looked_at(tmp_path: pathlib.Path) -> None:
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
+    (tmp_path / "flags.json").write_text(json.dumps({"flags": {"reviews": flag}}))
+    asked = {"path": str(tmp_path / "flags.json"), "flag": "stars"}
+    found = look(enable_feature={**asked, "others": ["reviews", "search"]})["flag"]
+    assert (found["flag"], found["audience"]) == ("stars", None)
+    assert [(one["flag"], one["audience"]) for one in found["others"]] == [("reviews", {"everyone": True}), ("search", None)]
+    assert "others" not in look(enable_feature=asked)["flag"]
 
 
 def test_migrations_of_an_artifact_that_is_not_staged_yet_are_those_of_the_live_one(shop: pathlib.Path, tmp_path: pathlib.Path) -> None:
