@@ -25,6 +25,7 @@ class ActionModule(ActionBase):
                 "phase": {"type": "str", "required": True},
                 "after": {"type": "list", "elements": "str", "choices": list(PHASES)},
                 "planned": {"type": "dict", "required": True},
+                "without": {"type": "list", "elements": "str", "default": []},
                 "ended": {"type": "bool", "default": False},
             }
         )
@@ -40,7 +41,7 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail(told_left_drained(drained))
             return {**result, "changed": False, "behind": []}
         lost = [host for host in variables["ansible_play_hosts_all"] if host not in variables["ansible_play_hosts"]]
-        found = behind(after, args["planned"], variable, lost)
+        found = {host: what for host, what in behind(after, args["planned"], variable, lost).items() if host not in args["without"]}
         if found:
             told = ", ".join(f"{host} ({what})" for host, what in sorted(found.items()))
             raise AnsibleActionFail(

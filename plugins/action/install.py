@@ -14,6 +14,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import ARGUMENT_SPEC, checksum, is_url
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.answers import of_a_step
 from ansible_collections.surefoot.release.plugins.plugin_utils.known_artifacts import digest_of
@@ -37,7 +38,7 @@ class ActionModule(ActionBase):
             return of_a_step(self._perform(variables))
 
     def _perform(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        _unused, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        _unused, options = self.validate_argument_spec(argument_spec={**ARGUMENT_SPEC, **MARKED})
         # The task's own words, not the validated ones: `~` and `$HOME` in a path mean the host's.
         arguments = dict(self._task.args)
         if options["environment"]:

@@ -9,9 +9,10 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Busy, Refused, SurefootError, describe
 from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
-from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken
+from ansible_collections.surefoot.release.plugins.plugin_utils import at_work
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, spoken
 from ansible_collections.surefoot.release.plugins.plugin_utils.plain import plain
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, has_staged, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release
@@ -25,23 +26,28 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(task_vars=task_vars)
         variables = task_vars or {}
-        _unused, args = self.validate_argument_spec(argument_spec={"scope": {"type": "dict", "required": True}, "ramp": {"type": "float"}})
+        _unused, args = self.validate_argument_spec(
+            argument_spec={"scope": {"type": "dict", "required": True}, "ramp": {"type": "float"}, "away": {"type": "list", "elements": "str", "default": []}}
+        )
         scope = args["scope"]
         hosts = _within_limit(scope["hosts"], variables)
-        surveys = {
-            host: found for host in variables["ansible_play_hosts_all"] if (found := plain(variables["hostvars"][host].get("survey_result", {}).get("survey")))
-        }
+        answers = {host: variables["hostvars"][host].get("survey_result", {}) for host in variables["ansible_play_hosts_all"]}
+        surveys = {host: found for host, answer in answers.items() if (found := plain(answer.get("survey")))}
+        busy = at_work.refusals({host: plain(answer.get("at_work") or []) for host, answer in answers.items()})
         written = self._templar.template(scope["release"])
         try:
             release = parse_release(plain(written), scope["feature"])
             stage = at_ramp_stage(release, args["ramp"], surveys)
             wanted = here(stage, hosts) if variables.get("ansible_limit") else stage
             undoing = parse_release(plain(scope["undoing"]), scope["feature"]) if scope.get("undoing") else None
-            plan = plan_release(wanted, [parse_release(plain(before), scope["feature"]) for before in scope["earlier"]], surveys, hosts, undoing)
+            earlier = [parse_release(plain(before), scope["feature"]) for before in scope["earlier"]]
+            plan = plan_release(wanted, earlier, surveys, hosts, undoing, args["away"])
         except SurefootError as error:
             raise AnsibleActionFail(str(error)) from error
-        if plan.refusals:
-            raise AnsibleActionFail(_refused(plan))
+        if busy or plan.refusals:
+            message = _refused(release.name, (*busy, *plan.refusals))
+            result.update(failed=True, msg=message, error=describe((Busy if busy else Refused)(message)))
+            return t.cast("dict[str, t.Any]", result)
         between, after = with_names(release.batch_gates), with_names(release.verify)
         facts = {
             "surefoot_release": {
@@ -58,6 +64,8 @@ class ActionModule(ActionBase):
                 "unstaged": [
                     host for host in dict.fromkeys([*hosts["install"], *hosts["migrate"]]) if not has_staged(surveys.get(host, {}), release.staged_version)
                 ],
+                "batches": [list(batch) for batch in plan.batches],
+                "lost": list(plan.lost),
                 "activates_apart": wanted.activates_apart,
                 "final": stage is release,
             },
@@ -92,6 +100,6 @@ def _has_secrets(gates: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
     return any(secrets_in({"health_headers": http.get("headers"), "http_url": http.get("url")}) for http in asked)
 
 
-def _refused(plan: Plan) -> str:
-    lines = [f"Release {plan.release.name} is refused, nothing was changed"]
-    return "\n".join([*lines, *(f"- {spoken(refusal)}" for refusal in plan.refusals)])
+def _refused(release: str, refusals: t.Iterable[Refusal]) -> str:
+    lines = [f"Release {release} is refused, nothing was changed"]
+    return "\n".join([*lines, *(f"- {spoken(refusal)}" for refusal in refusals)])

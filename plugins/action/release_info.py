@@ -4,22 +4,41 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible.errors import AnsibleError
+from ansible.utils.display import Display
 
+from ansible_collections.surefoot.release.plugins.plugin_utils.at_work import LOOK_SECONDS, waited_for
 from ansible_collections.surefoot.release.plugins.plugin_utils.known_artifacts import known_artifacts
 from ansible_collections.surefoot.release.plugins.plugin_utils.surveying import SurveyingAction
+
+TELL_SECONDS = 10.0
+"""How often a person is told of what is waited for."""
 
 
 class ActionModule(SurveyingAction):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         versions, scope = self._task.args.pop("artifacts", None), self._task.args.get("scope")
-        result = super().run(tmp, variables)
+        result = self._settled(float(self._task.args.pop("wait", 0) or 0), variables)
         # One host answers for all: an artifact may be large, and every host would read the same one.
         if versions and scope and variables["inventory_hostname"] == _first_to_install(scope, variables):
             result["artifacts"] = known_artifacts(versions, lambda name, version: self._for_version(name, version, scope, variables), scope["root"])
+        return result
+
+    def _settled(self, wait: float, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """A survey once nothing is at work on the host any more, or after `wait` seconds of asking again."""
+        result = super().run(None, variables)
+        tells_at = time.monotonic()
+        deadline = tells_at + wait
+        while result.get("at_work") and (left := deadline - time.monotonic()) > 0:
+            if time.monotonic() >= tells_at:
+                Display().display(waited_for(str(variables["inventory_hostname"]), result["at_work"]))
+                tells_at += TELL_SECONDS
+            time.sleep(min(LOOK_SECONDS, left))
+            result = super().run(None, variables)
         return result
 
     def _for_version(self, name: str, version: str, scope: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> t.Any:

@@ -53,15 +53,15 @@ def result(step: Step, **extra: t.Any) -> dict[str, t.Any]:
     return dict(changed=step.changed, diff=step.diff, step=dataclasses.asdict(step), **extra)
 
 
-def run_step(
-    module: AnsibleModule, perform: t.Callable[[], Step], lock: t.ContextManager[None] | None = None, activate: t.Callable[[], Step] | None = None
-) -> None:
-    """Run `perform` under `lock`, in check mode without it, time it, and leave the module with its step or with one clear failure.
+def run_step(module: AnsibleModule, perform: t.Callable[[], Step], *guards: t.ContextManager[None], activate: t.Callable[[], Step] | None = None) -> None:
+    """Run `perform` within `guards`, in check mode without them, time it, and leave the module with its step or with one clear failure.
 
     `activate` is a step that goes before it in the same run, and is told of as `activation`.
     """
     try:
-        with lock if lock and not module.check_mode else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            for guard in guards if not module.check_mode else ():
+                stack.enter_context(guard)
             activation = _timed(activate) if activate else None
             step = _timed(perform)
     except SurefootError as error:

@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - surefoot.release.attributes
   - surefoot.release.attributes.step
+  - surefoot.release.at_work
 notes:
   - Everything else in the file is kept, in its order. The file is replaced whole, with a modification time that always grows, because providers look for that.
   - A feature that nobody sees is an enabled flag whose default is off. A disabled flag would leave the answer to the default in each application's code.
@@ -178,7 +179,8 @@ step:
       returned: always
 error:
   description:
-    - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused), V(Busy) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - V(Busy) is a refusal because another is at work on the same; nothing was changed.
     - What was seen and what there is to do may be V(null).
   returned: failure
   type: dict
@@ -186,14 +188,15 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, marked
 from ansible_collections.surefoot.release.plugins.module_utils.flags.enable import perform
 from ansible_collections.surefoot.release.plugins.module_utils.flags.options import ARGUMENT_SPEC
 from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=[("state", "present", ["audience"])], supports_check_mode=True)
-    run_step(module, lambda: perform(module.params, check_mode=module.check_mode))
+    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **MARKED), required_if=[("state", "present", ["audience"])], supports_check_mode=True)
+    run_step(module, lambda: perform(module.params, check_mode=module.check_mode), marked("enable_feature", module.params, "flag"))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ options:
     description: The hosts of each phase, as M(surefoot.release.plan_release) gives them.
     type: dict
     required: true
+  without:
+    description: Hosts that are known to be away, and that this phase does without; a way back brings the others into service before it stops.
+    type: list
+    elements: str
+    default: []
   ended:
     description:
       - Whether O(phase) has ended in this batch, well or not, and is not about to begin.

@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - surefoot.release.attributes
   - surefoot.release.attributes.step
+  - surefoot.release.at_work
 notes:
   - Flush when the last old process is gone, or it fills the cache with old shapes again.
   - The fingerprint is kept under the prefix followed by C(__surefoot_fingerprint__).
@@ -147,7 +148,8 @@ step:
       returned: always
 error:
   description:
-    - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused), V(Busy) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - V(Busy) is a refusal because another is at work on the same; nothing was changed.
     - What was seen and what there is to do may be V(null).
   returned: failure
   type: dict
@@ -155,7 +157,7 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.surefoot.release.plugins.module_utils.at_work import alone
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, alone, marked
 from ansible_collections.surefoot.release.plugins.module_utils.cache.flush import perform
 from ansible_collections.surefoot.release.plugins.module_utils.cache.options import ARGUMENT_SPEC, IDENTITY
 from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
@@ -163,11 +165,16 @@ from ansible_collections.surefoot.release.plugins.module_utils.step import run_s
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC,
+        argument_spec=dict(ARGUMENT_SPEC, **MARKED),
         required_if=[("backend", "redis", ["url"]), ("backend", "files", ["path"])],
         supports_check_mode=True,
     )
-    run_step(module, lambda: perform(module.params, check_mode=module.check_mode), alone("flush_cache", module.params, IDENTITY))
+    run_step(
+        module,
+        lambda: perform(module.params, check_mode=module.check_mode),
+        marked("flush_cache", module.params, "prefix"),
+        alone("flush_cache", module.params, IDENTITY),
+    )
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ author:
 extends_documentation_fragment:
   - surefoot.release.attributes
   - surefoot.release.attributes.step
+  - surefoot.release.at_work
 options:
   path:
     description: The absolute directory the application lives in on the host. It is made where it is not there.
@@ -186,7 +187,8 @@ step:
       returned: always
 error:
   description:
-    - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused), V(Busy) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - V(Busy) is a refusal because another is at work on the same; nothing was changed.
     - What was seen and what there is to do may be V(null).
   returned: failure
   type: dict
@@ -198,6 +200,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact import install
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import ARGUMENT_SPEC
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, marked
 from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
 
 if t.TYPE_CHECKING:
@@ -205,8 +208,8 @@ if t.TYPE_CHECKING:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    run_step(module, lambda: _perform(module))
+    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **MARKED), supports_check_mode=True)
+    run_step(module, lambda: _perform(module), marked("install", module.params, "version"))
 
 
 def _perform(module: AnsibleModule) -> Step:

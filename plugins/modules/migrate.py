@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - surefoot.release.attributes
   - surefoot.release.attributes.step
+  - surefoot.release.at_work
 requirements:
   - psycopg 3 or psycopg2 on the host, in the Python that Ansible uses there, for PostgreSQL
 notes:
@@ -185,7 +186,8 @@ step:
       returned: always
 error:
   description:
-    - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused), V(Busy) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - V(Busy) is a refusal because another is at work on the same; nothing was changed.
     - What was seen and what there is to do may be V(null).
   returned: failure
   type: dict
@@ -193,6 +195,7 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, marked
 from ansible_collections.surefoot.release.plugins.module_utils.migrate.options import ARGUMENT_SPEC, MASK, SECRET_LENGTH
 from ansible_collections.surefoot.release.plugins.module_utils.migrate.perform import perform
 from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
@@ -200,7 +203,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.step import run_s
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC,
+        argument_spec=dict(ARGUMENT_SPEC, **MARKED),
         required_if=[("state", "reverted", ["to"]), ("engine", "alembic", ["virtualenv", "python"], True)],
         mutually_exclusive=[("virtualenv", "python")],
         supports_check_mode=True,
@@ -210,7 +213,7 @@ def main() -> None:
     # kept out of the result by taking them out of the invocation instead.
     module.no_log_values = {value for value in module.no_log_values if len(str(value)) >= SECRET_LENGTH}
     module.params["environment"] = dict.fromkeys(params["environment"], MASK)
-    run_step(module, lambda: perform(params, check_mode=module.check_mode, run=module.run_command))
+    run_step(module, lambda: perform(params, check_mode=module.check_mode, run=module.run_command), marked("migrate", params, "to"))
 
 
 if __name__ == "__main__":

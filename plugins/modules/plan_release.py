@@ -12,8 +12,11 @@ version_added: "0.1.0"
 description:
   - Takes what M(surefoot.release.release_info) found on every host (registered by the survey role as C(survey_result)) and the release, and decides which
     step is needed where, and why.
-  - Fails, before anything is changed, when a planned host did not answer, when hosts differ from each other, or when what is there is not what the releases
-    before this one left behind.
+  - Fails, before anything is changed, when a planned host did not answer, when hosts differ from each other, when what is there is not what the releases
+    before this one left behind, or when a step is at work on a host, as a controller that was killed may have left one there.
+  - Orders the roll by what hosts do now. Those that serve nobody, drained or not running, go first and in batches of their own. It fails when so many are kept
+    out of their pool by another hand that one more would be more than the largest declared batch.
+  - A way back is planned for the hosts that answered, and does without the others.
   - Gives C(surefoot_release), C(surefoot_plan), C(surefoot_root) and C(surefoot_app), the variables that the roles of this collection use.
   - Runs on the controller only, once for all hosts of the play.
 author:
@@ -29,6 +32,11 @@ options:
   ramp:
     description: Of a release that opens a feature in stages, the stage to go to, in percent of users.
     type: float
+  away:
+    description: Hosts that are known to serve nobody, for where no pool tells; they roll first.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -39,6 +47,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+error:
+  description:
+    - The failure as data, with its C(kind), V(Refused), or V(Busy) where a step is at work on a host, and its C(message).
+    - What was C(seen) and what there is C(todo) are V(null), as the message has them for each host.
+  returned: when the release is refused
+  type: dict
 facts:
   description: The variables C(surefoot_release), C(surefoot_plan), C(surefoot_root) and C(surefoot_app); the survey role sets them for all hosts of the play.
   returned: success
@@ -65,5 +79,10 @@ plan:
       description: Always empty, since the action fails when there are any.
       type: list
       elements: dict
+      returned: always
+    batches:
+      description: The hosts of each batch of the roll, in order.
+      type: list
+      elements: list
       returned: always
 """

@@ -18,6 +18,8 @@ description:
     named in a refusal; on Linux only.
 author:
   - surefoot maintainers (@surefoot)
+extends_documentation_fragment:
+  - surefoot.release.at_work
 attributes:
   check_mode:
     support: full
@@ -227,7 +229,8 @@ step:
       returned: always
 error:
   description:
-    - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused), V(Busy) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - V(Busy) is a refusal because another is at work on the same; nothing was changed.
     - What was seen and what there is to do may be V(null).
   returned: failure
   type: dict
@@ -235,7 +238,7 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.surefoot.release.plugins.module_utils.at_work import alone
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, alone, marked
 from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
 from ansible_collections.surefoot.release.plugins.module_utils.pool.move import perform
 from ansible_collections.surefoot.release.plugins.module_utils.pool.options import ARGUMENT_SPEC, IDENTITY
@@ -243,11 +246,12 @@ from ansible_collections.surefoot.release.plugins.module_utils.step import run_s
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **MARKED), supports_check_mode=True)
     module.no_log_values.update(secrets_in(module.params))
     run_step(
         module,
         lambda: perform(module.params, check_mode=module.check_mode, run=module.run_command, warn=module.warn),
+        marked("pool_member", module.params, "state"),
         alone("pool_member", module.params, IDENTITY),
     )
 

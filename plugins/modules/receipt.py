@@ -209,7 +209,7 @@ survey:
       type: dict
       returned: always
     pool:
-      description: The C(state) in the pool, V(in_pool), V(drained) or V(unknown).
+      description: The C(state) in the pool, V(in_pool), V(drained) or V(unknown), and whether its balancer finds it C(up), where that tells.
       type: dict
       returned: always
     migrations:
@@ -236,6 +236,7 @@ error:
   type: dict
 """
 
+import contextlib
 import dataclasses
 import datetime
 import time
@@ -244,6 +245,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.surefoot.release.plugins.module_utils import receipt as receipts
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import marked
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
 from ansible_collections.surefoot.release.plugins.module_utils.step import Step, result
 from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
@@ -282,11 +284,12 @@ def main() -> None:
     started = time.monotonic()
     try:
         module.no_log_values.update(secret_values(module.params))
-        survey = take(module.params, module.run_command)
-        _refuse_undeclared(module, survey)
-        step, receipt = _entered(module.params, survey)
-        if step.needed and not module.check_mode:
-            receipts.write(module.params["receipt"], receipt)
+        with contextlib.nullcontext() if module.check_mode else marked("receipt", module.params, "release"):
+            survey = take(module.params, module.run_command)
+            _refuse_undeclared(module, survey)
+            step, receipt = _entered(module.params, survey)
+            if step.needed and not module.check_mode:
+                receipts.write(module.params["receipt"], receipt)
     except SurefootError as error:
         module.fail_json(msg=str(error), error=describe(error))
     step = dataclasses.replace(step, duration_ms=int((time.monotonic() - started) * 1000))

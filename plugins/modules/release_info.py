@@ -51,6 +51,12 @@ options:
       - The scope of a release as P(surefoot.release.scope#lookup) gives it.
       - Fills the options above from the role variables of the host (C(install_path), C(restart_service), …), for each kind of step the host is for.
     type: dict
+  wait:
+    description:
+      - For how many seconds to wait for steps that are at work on the host, and to survey again, telling which those are.
+      - What is still at work then is in RV(at_work).
+    type: float
+    default: 0
   known:
     description:
       - A JSON file on the controller with surveys by host, each C({survey, asked}) as this module returned them a moment ago.
@@ -82,6 +88,40 @@ artifacts:
   description: The SHA-256 of the artifact of each version in O(artifacts) that is known on the controller.
   returned: by one host, when O(artifacts) was given
   type: dict
+at_work:
+  description:
+    - The steps that are at work on the host for the application with the O(receipt), whoever began them; on Linux only.
+    - A step that is not among them any more has left all that the survey holds.
+  returned: when O(receipt) was given and the host was asked
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The kind of step.
+      type: str
+      returned: always
+      sample: restart
+    what:
+      description: What it is at work on, such as the version, the service, the migration, the flag or the prefix, shortened.
+      type: str
+      returned: always
+      sample: bookshop.service
+    pid:
+      description: Its process; V(null) where that is not to be seen, like the following.
+      type: int
+      returned: always
+    user:
+      description: The number of the user it runs as.
+      type: int
+      returned: always
+    since:
+      description: When it began, in seconds since the epoch.
+      type: float
+      returned: always
+    seconds:
+      description: For how many seconds it has been at work.
+      type: float
+      returned: always
 hosts:
   description: The hosts of each kind of step.
   returned: when O(scope) was given
@@ -115,7 +155,7 @@ survey:
       type: dict
       returned: always
     pool:
-      description: The C(state) in the pool, V(in_pool), V(drained) or V(unknown).
+      description: The C(state) in the pool, V(in_pool), V(drained) or V(unknown), and whether its balancer finds it C(up), where that tells.
       type: dict
       returned: always
     migrations:
@@ -144,19 +184,22 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.surefoot.release.plugins.module_utils import at_work
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
 from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
 
 
 def main() -> None:
-    told = dict(scope=dict(type="dict"), known=dict(type="path"), artifacts=dict(type="list", elements="str"))
+    told = dict(scope=dict(type="dict"), wait=dict(type="float", default=0), known=dict(type="path"), artifacts=dict(type="list", elements="str"))
     module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **told), supports_check_mode=True)
     try:
         module.no_log_values.update(secret_values(module.params))
+        # Before the survey, which then holds all that was left by a step that is not seen any more.
+        steps = dict(at_work=at_work.seen(module.params["receipt"])) if module.params["receipt"] else {}
         survey = take(module.params, module.run_command)
     except SurefootError as error:
         module.fail_json(msg=str(error), error=describe(error))
-    module.exit_json(changed=False, survey=survey)
+    module.exit_json(changed=False, survey=survey, **steps)
 
 
 if __name__ == "__main__":

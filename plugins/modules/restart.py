@@ -26,6 +26,8 @@ description:
   - The module takes no member out of a pool and puts none back; see M(surefoot.release.pool_member) for that.
 author:
   - surefoot maintainers (@surefoot)
+extends_documentation_fragment:
+  - surefoot.release.at_work
 attributes:
   check_mode:
     support: full
@@ -384,7 +386,8 @@ activation:
   type: dict
 error:
   description:
-    - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - The failure as data, with its C(kind), V(InvalidInput), V(Refused), V(Busy) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
+    - V(Busy) is a refusal because another is at work on the same; nothing was changed.
     - What was seen and what there is to do may be V(null).
   returned: failure
   type: dict
@@ -395,7 +398,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.surefoot.release.plugins.module_utils.at_work import alone
+from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, alone, marked
 from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
 from ansible_collections.surefoot.release.plugins.module_utils.service.options import ARGUMENT_SPEC, IDENTITY
 from ansible_collections.surefoot.release.plugins.module_utils.service.restart import perform
@@ -406,15 +409,16 @@ if t.TYPE_CHECKING:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **MARKED), supports_check_mode=True)
     module.no_log_values.update(secrets_in(module.params))
     activate = module.params["activate"]
     params = dict(module.params, expect_version=module.params["expect_version"] or (activate or {}).get("version"))
     run_step(
         module,
         lambda: perform(params, check_mode=module.check_mode, run=module.run_command),
+        marked("restart", params, "service"),
         alone("restart", params, IDENTITY),
-        functools.partial(_activate, module) if activate else None,
+        activate=functools.partial(_activate, module) if activate else None,
     )
 
 

@@ -56,7 +56,7 @@ def refusals(
     """Every way in which the surveyed hosts break the contract of `release`; empty when it holds."""
     contract = contract_of(release, earlier, undoing)
     return (
-        *_missing_hosts(release, surveys, hosts),
+        *_missing_hosts(release, surveys, hosts, undoing),
         *_unfinished(release, earlier, surveys, hosts),
         *(() if undoing else (*_overtaken(release, surveys, hosts), *unnotable(surveys))),
         *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey, hosts.get("install", ()))),
@@ -179,10 +179,13 @@ def _foreign(host: str, flag: t.Mapping[str, t.Any]) -> t.Iterator[Refusal]:
         )
 
 
-def _missing_hosts(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[Refusal]:
+def _missing_hosts(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]], undoing: Release | None) -> t.Iterator[Refusal]:
     for kind in release.steps:
         if not hosts.get(kind):
             yield Refusal(message=f"No host is there for {kind}", todo=f"check the group under hosts.{kind} in surefoot.yml and the inventory")
+    if undoing and surveys:
+        # A way back that one host does not take leads the others out of what failed all the same.
+        return
     for host in dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ()) if host not in surveys):
         yield Refusal(host=host, message="The host did not answer the survey", todo="bring it back, or take it out of the inventory")
 

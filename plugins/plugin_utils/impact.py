@@ -115,6 +115,18 @@ class Tally:
             self._run += 1
             self._longest_run = max(self._longest_run, self._run)
 
+    def certain(self) -> Measured:
+        """What of it no later sample makes better: gaps only as far as they are known, and in `downtime_failed` the most failures that any gap may excuse."""
+        failed, known = sum(self._errors.values()), self._gaps.known()
+        return Measured(
+            requests=self._requests,
+            failed=failed,
+            downtime=known.length,
+            downtime_failed=known.failed,
+            failed_in_a_row=self._longest_run,
+            errors=dict(self._errors.most_common()),
+        )
+
     def measured(self, before: t.Iterable[Sample] = ()) -> Measured:
         """What all samples taken in so far say; `before` are samples from before the release, to compare latencies with."""
         if not self._requests:
@@ -157,6 +169,14 @@ def judge(declared: Declared, measured: Measured) -> Judgement:
     )
 
 
+def beyond_repair(declared: Declared, certain: Measured, to_come: int) -> tuple[str, ...]:
+    """Why the impact will be above the declared one however well the requests `to_come` go; nothing as long as it may stay within.
+
+    `certain` is what a tally says is certain. A single failed request stops nothing, and is judged in the end.
+    """
+    return tuple(_broken(declared, certain, to_come)) if certain.failed > 1 else ()
+
+
 def percentile(counted: t.Mapping[float, int], share: float) -> float | None:
     """The smallest of the `counted` values that at least this share of them does not exceed; None of nothing."""
     needed = max(1, math.ceil(share * sum(counted.values())))
@@ -167,13 +187,16 @@ def percentile(counted: t.Mapping[float, int], share: float) -> float | None:
     return None
 
 
-def _broken(declared: Declared, measured: Measured) -> t.Iterator[str]:
+def _broken(declared: Declared, measured: Measured, to_come: int | None = None) -> t.Iterator[str]:
+    """The reasons that break it; with requests `to_come` only those that stay whatever comes."""
     downtime = measured.downtime or 0.0
     down = measured.failed_in_a_row > 1 and downtime > declared.downtime
     if down:
         yield f"no good answer for {_seconds(downtime)}, declared {_seconds(declared.downtime) if declared.downtime else 'no downtime'}"
-    excused = measured.downtime_failed if declared.downtime and not down and measured.failed_in_a_row > 1 else 0
-    failed, allowed = measured.failed - excused, max(1, math.floor(declared.errors * measured.requests)) if declared.errors else 0
+    outage = measured.failed_in_a_row > 1 or to_come is not None
+    excused = measured.downtime_failed if declared.downtime and not down and outage else 0
+    requests = measured.requests + (to_come or 0)
+    failed, allowed = measured.failed - excused, max(1, math.floor(declared.errors * requests)) if declared.errors else 0
     if failed > allowed:
         outside = " outside the declared downtime" if excused else ""
         kinds = ", ".join(f"{count} times {error}" for error, count in measured.errors.items())
@@ -200,14 +223,16 @@ _NO_GAP = _Gap(0.0, 0)
 @dataclasses.dataclass(kw_only=True)
 class _Gaps:
     """The gaps between good answers, from the first request to the end of the last one, with the failures sent in each: the longest `outage`, which has any,
-    and the longest `silence`, which has none.
+    and the longest `silence`, which has none; `most` are the most failures in one of them.
 
     Good answers count when they end and failures when they are sent. `coming` are those that a request sent later may still come before.
     """
 
     outage: _Gap = _NO_GAP
     silence: float = 0.0
+    most: int = 0
     edge: float | None = None
+    sent: float = 0.0
     end: float = 0.0
     failed: int = 0
     coming: list[tuple[float, bool]] = dataclasses.field(default_factory=list)
@@ -215,11 +240,18 @@ class _Gaps:
     def add(self, sample: Sample) -> None:
         """Take in the sample that was sent after all others."""
         self.edge = sample.sent if self.edge is None else self.edge
+        self.sent = sample.sent
         self.end = max(self.end, sample.ended)
         while self.coming and self.coming[0][0] < sample.sent:
             self.pass_by(*heapq.heappop(self.coming))
         # Of two at the same moment the good answer, False, is the first: it ends its gap, and the failure belongs to the next one.
         heapq.heappush(self.coming, (sample.ended, False) if sample.ok else (sample.sent, True))
+
+    def known(self) -> _Gap:
+        """The longest outage so far, counting the one that goes on only up to the last request sent, and the most failures in one gap."""
+        failed = self.failed + sum(failure for _moment, failure in self.coming)
+        going_on = self.sent - self.edge if failed and self.edge is not None else 0.0
+        return _Gap(max(self.outage.length, going_on), max(self.most, failed))
 
     def ended(self) -> _Gaps:
         """These gaps, if nothing more comes."""
@@ -238,6 +270,7 @@ class _Gaps:
     def close(self, moment: float) -> None:
         edge = moment if self.edge is None else self.edge
         gap = _Gap(moment - edge, self.failed)
+        self.most = max(self.most, gap.failed)
         if not gap.failed:
             self.silence = max(self.silence, gap.length)
         elif not self.outage.failed or gap.length > self.outage.length:

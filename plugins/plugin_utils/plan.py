@@ -14,6 +14,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Inv
 from ansible_collections.surefoot.release.plugins.plugin_utils import audiences
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals, surveyed_flag
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
+from ansible_collections.surefoot.release.plugins.plugin_utils.rolling import Roll, roll_of
 
 Survey = t.Mapping[str, t.Any]
 """What `release_info` read on one host: receipt, artifacts, service, pool, migrations, cache, flag; None where a kind was not asked for."""
@@ -45,11 +46,16 @@ class PlannedStep:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What one release would do, seen from the surveyed state. A plan with refusals must not be applied."""
+    """What one release would do, seen from the surveyed state, and in which `batches` it rolls. A plan with refusals must not be applied.
+
+    `lost` are hosts that a way back does without, since they did not answer.
+    """
 
     release: Release
     steps: tuple[PlannedStep, ...]
     refusals: tuple[Refusal, ...]
+    batches: tuple[tuple[str, ...], ...] = ()
+    lost: tuple[str, ...] = ()
 
     @property
     def needed(self) -> bool:
@@ -74,6 +80,7 @@ class Plan:
             "needed": self.needed,
             "steps": [{"kind": step.kind, "needed": step.needed, "hosts": [dataclasses.asdict(host) for host in step.hosts]} for step in self.steps],
             "refusals": [dataclasses.asdict(refusal) for refusal in self.refusals],
+            "batches": [list(batch) for batch in self.batches],
         }
 
 
@@ -83,11 +90,12 @@ def plan_release(
     surveys: t.Mapping[str, Survey],
     hosts: t.Mapping[str, t.Sequence[str]],
     undoing: Release | None = None,
+    away: t.Collection[str] = (),
 ) -> Plan:
     """Plan `release`, which follows on `earlier` ones of its feature.
 
     `surveys` maps each host that answered to its survey; `hosts` maps each declared kind of step to the hosts it is for; `undoing` is the release that
-    this one is the way back from.
+    this one is the way back from. Of the hosts `away` it is known that they serve nobody, where no pool tells.
     """
     refused = refusals(release, earlier, surveys, hosts, undoing)
     steps = tuple(
@@ -95,7 +103,16 @@ def plan_release(
         for kind in STEP_KINDS
         if kind in release.steps
     )
-    return Plan(release=release, steps=steps, refusals=refused)
+    plan = Plan(release=release, steps=steps, refusals=refused)
+    roll = _roll(plan, surveys, hosts, back=undoing is not None, away=away)
+    lost = dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ()) if host not in surveys) if undoing else ()
+    return dataclasses.replace(plan, refusals=(*refused, *([roll.refusal] if roll.refusal else [])), batches=roll.batches, lost=tuple(lost))
+
+
+def _roll(plan: Plan, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]], *, back: bool, away: t.Collection[str]) -> Roll:
+    rolled = list(dict.fromkeys(host for kind in ("install", "restart") if kind in plan.release.steps for host in hosts.get(kind, ())))
+    leaving = [host for host in rolled if "restart" in plan.release.steps and plan.rolls(host)]
+    return roll_of(rolled, surveys, plan.release.batches, leaving, back=back, away=away)
 
 
 def at_ramp_stage(release: Release, share: float | None, surveys: t.Mapping[str, Survey]) -> Release:
@@ -135,7 +152,7 @@ def reality_digest(surveys: t.Mapping[str, Survey]) -> str:
     return hashlib.sha256(json.dumps(steady, sort_keys=True, default=str).encode()).hexdigest()
 
 
-_VOLATILE = frozenset({"pid", "started_at", "ticks", "since", "staged_at", "reason", "duration_ms"})
+_VOLATILE = frozenset({"pid", "started_at", "ticks", "since", "staged_at", "reason", "duration_ms", "up"})
 
 
 def _steady(found: t.Any) -> t.Any:

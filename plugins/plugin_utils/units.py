@@ -51,7 +51,8 @@ def fraction(value: t.Any) -> float:
 def batch_sizes(batches: t.Sequence[t.Any], hosts: int) -> tuple[int, ...]:
     """How many hosts go in each batch, for `hosts` hosts in all; the last size repeats until every host has had its turn.
 
-    A percentage is of all hosts, rounded up. Raises InvalidInput for an empty list and for sizes below one host.
+    A percentage is of all hosts, rounded down, but one host at least, as `serial` has it: no more are taken than was said. Raises InvalidInput for an empty
+    list and for sizes below one host.
     """
     if not batches:
         raise InvalidInput("batches needs at least one size", seen=list(batches))
@@ -68,7 +69,8 @@ def _batch_size(batch: t.Any, hosts: int) -> int:
     if isinstance(batch, int) or re.fullmatch(r"\d{1,9}", str(batch)):
         size = int(batch)
     else:
-        size = math.ceil(fraction(batch) * hosts)
+        share = fraction(batch)
+        size = max(1, math.floor(share * hosts)) if share else 0
     if size < 1:
         raise InvalidInput("A batch holds at least one host", seen=repr(batch))
     return size

@@ -28,6 +28,15 @@ if t.TYPE_CHECKING:
 SOAK_LOOK_SECONDS = 5.0
 """How often gates are asked while a release soaks."""
 
+FEEL_SECONDS = 0.2
+"""How often it is looked, while a release soaks, whether users feel more than was declared."""
+
+LONGEST_ROLL_SECONDS = 3600.0
+"""How long a release that is still being done may go on: so many good answers may come yet, and make a share of errors small."""
+
+CLOSING_SECONDS = 60.0
+"""How long gates may take that are asked at the end of a soak."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -43,10 +52,24 @@ class Outcome:
 
 
 @dataclasses.dataclass(kw_only=True)
+class _Feeling:
+    """Stops what goes on when it is `cancelled`, or when users feel more than was declared, `beyond_repair`; the `reasons` are of that."""
+
+    cancelled: threading.Event
+    beyond_repair: t.Callable[[], tuple[str, ...]]
+    reasons: tuple[str, ...] = ()
+
+    def is_set(self) -> bool:
+        self.reasons = self.reasons or tuple(f"{reason}; it was stopped for that" for reason in self.beyond_repair())
+        return bool(self.reasons) or self.cancelled.is_set()
+
+
+@dataclasses.dataclass(kw_only=True)
 class Conductor:
     """Performs releases of one feature in one environment.
 
     `plan` is the digest of the saved plan it goes by, if any; `variables` go to every playbook; `cancelled` stops the work at the next chance.
+    The `watch` is entered around a release and the way back from it, so that it measures both.
     """
 
     ansible: Ansible
@@ -56,7 +79,7 @@ class Conductor:
     run: str
     plan: str | None
     variables: t.Mapping[str, t.Any]
-    watch: t.Callable[[], Watch]
+    watch: Watch
     cancelled: threading.Event
     known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
     reversible_only: bool = False
@@ -68,20 +91,22 @@ class Conductor:
     """Hosts that are out of their pool by our doing, in the order in which they were taken out."""
     changed: bool = False
     """Whether any task has changed anything."""
+    sick: dict[str, None] = dataclasses.field(default_factory=dict)
+    """Hosts on which taking them out of their pool, the restart, or putting them back failed."""
 
     def perform(self, release: Release, standing: Standing, hosts: t.Sequence[str], started: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
         """Take `release` from where it stands to its verdict. `hosts` are the hosts planned, `started` what the ledger is to know of the intention."""
         if standing.state != "released":
             self._note("started", release, started)
-        with self.watch() as watch:
-            watch.settle(release.impact, self.cancelled)
-            begun = time.monotonic()
-            outcome = yield from self._release(release, hosts, started) if standing.state != "released" else _nothing()
-            if outcome.ok:
-                if standing.state != "released":
-                    self._note("released", release, self._done(release))
-                outcome = yield from self._soak(release, hosts, _seconds_since(standing.since) if standing.state == "released" else 0.0)
-            outcome = _with_impact(outcome, watch.judge(release.impact))
+        self.watch.settle(release.impact, self.cancelled)
+        begun = time.monotonic()
+        outcome = yield from self._release(release, hosts, started) if standing.state != "released" else _nothing()
+        if outcome.ok:
+            if standing.state != "released":
+                self._note("released", release, self._done(release))
+            outcome = yield from self._soak(release, hosts, _seconds_since(standing.since) if standing.state == "released" else 0.0)
+        # Nobody waits for the answers still to come once the way back is to be taken.
+        outcome = _with_impact(outcome, self.watch.judge(release.impact, at_once=not outcome.ok))
         if outcome.state == "refused" and not standing.begins:
             # An earlier try may have changed something.
             outcome = dataclasses.replace(outcome, state="failed")
@@ -90,26 +115,31 @@ class Conductor:
         return outcome
 
     def roll_back(self, release: Release, back: Release, content: t.Mapping[str, t.Any], hosts: t.Sequence[str]) -> t.Generator[Event, None, Outcome]:
-        """Perform `back`, the way back from `release`; `content` is the feature it stands in."""
-        begun = time.monotonic()
+        """Perform `back`, the way back from `release`; `content` is the feature it stands in.
+
+        What users felt is told and decides nothing; right after a release it is what they felt since that began.
+        """
         self._note("rolling_back", release, {"steps": back.as_mapping()})
-        variables = {"release": back.name, "record_outcome": "rolled_back"}
+        self.watch.settle(release.impact, self.cancelled)
+        begun = time.monotonic()
+        away = list(dict.fromkeys([*self.drained, *self.sick]))
+        variables = {"release": back.name, "record_outcome": "rolled_back", "surefoot_away": away}
         # Where it leads is what hosts said they held.
-        outcome = yield from self._play("rollback", back.name, hosts, variables, {"surefoot_feature_content": content})
-        self._note("rolled_back" if outcome.ok else "rollback_failed", release, {"reasons": list(outcome.reasons)})
+        outcome = yield from self._play("rollback", back.name, hosts, variables, documents={"surefoot_feature_content": content})
+        outcome = dataclasses.replace(outcome, impact=self.watch.judge(release.impact))
+        self._note("rolled_back" if outcome.ok else "rollback_failed", release, {"reasons": list(outcome.reasons), "impact": list(outcome.impact)})
         state = "rolled_back" if outcome.ok else "failed"
-        yield ReleaseEnded(release=release.name, outcome=state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
+        yield ReleaseEnded(release=release.name, outcome=state, reasons=outcome.reasons, impact=outcome.impact, seconds=time.monotonic() - begun)
         return outcome
 
     def catch_up(self, release: Release, hosts: t.Sequence[str]) -> t.Generator[Event, None, Outcome]:
         """Bring `hosts` that are behind to where `release` has brought the others already."""
-        begun = time.monotonic()
         self._note("catching_up", release, {"hosts": list(hosts)})
-        with self.watch() as watch:
-            watch.settle(release.impact, self.cancelled)
-            variables = {"release": release.name, **({"surefoot_ramp": 100} if release.ramp else {})}
-            outcome = yield from self._play("release", release.name, hosts, variables)
-            outcome = _with_impact(outcome, watch.judge(release.impact))
+        self.watch.settle(release.impact, self.cancelled)
+        begun = time.monotonic()
+        variables = {"release": release.name, **({"surefoot_ramp": 100} if release.ramp else {})}
+        outcome = yield from self._play("release", release.name, hosts, variables, self._feeling(release))
+        outcome = _with_impact(outcome, self.watch.judge(release.impact, at_once=not outcome.ok))
         self._note("caught_up" if outcome.ok else "catch_up_failed", release, {"hosts": list(hosts), **_told(outcome)})
         yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, impact=outcome.impact, seconds=time.monotonic() - begun)
         return outcome
@@ -147,13 +177,15 @@ class Conductor:
 
     def _release(self, release: Release, hosts: t.Sequence[str], started: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
         if release.playbook:
+            # Nothing takes back what half of it did, so it goes on to its end whatever users feel.
             return (yield from self._play(release.playbook, release.name, (), {}))
         # After a kill the hosts may no longer tell what was live before.
         live_before = {host: state.get("live") for host, state in started.get("before", {}).get("install", {}).items()}
         variables = {"release": release.name, **({"migrate_reversible_only": True} if self.reversible_only and "migrate" in release.steps else {})}
         for share in release.ramp or (None,):
             ramp = {} if share is None else {"surefoot_ramp": share}
-            outcome = yield from self._play("release", release.name, hosts, {**variables, **ramp}, {"record_live_before": live_before})
+            told = {"record_live_before": live_before}
+            outcome = yield from self._play("release", release.name, hosts, {**variables, **ramp}, self._feeling(release), documents=told)
             if outcome.ok and share is not None and share != release.ramp[-1]:
                 outcome = yield from self._soak(release, hosts, 0.0, needed=_each(release))
             if not outcome.ok:
@@ -164,25 +196,50 @@ class Conductor:
         """Let the release be in place for its soak, gates still asked; the soak is time in place, `elapsed` of it before this runner came."""
         outcome = Outcome(state="verified")
         end = time.monotonic() + (release.soak if needed is None else needed) - elapsed
+        feeling = self._feeling(release, end if needed is None else None)
         while outcome.ok and (left := end - time.monotonic()) > 0:
             yield Soaking(release=release.name, left=left)
-            if self.cancelled.wait(min(left, SOAK_LOOK_SECONDS)):
+            look = time.monotonic() + min(left, SOAK_LOOK_SECONDS)
+            while not feeling.is_set() and (pause := look - time.monotonic()) > 0:
+                self.cancelled.wait(min(pause, FEEL_SECONDS))
+            if self.cancelled.is_set():
                 return Outcome(state="cancelled", reasons=("cancelled while it soaked",))
+            if feeling.is_set():
+                return Outcome(state="failed", reasons=feeling.reasons)
             if end - time.monotonic() > 0 and not release.playbook:
-                outcome = yield from self._play("verify", release.name, (), {"release": release.name})
+                outcome = yield from self._play("verify", release.name, (), {"release": release.name}, feeling)
         return outcome
 
+    def _feeling(self, release: Release, end: float | None = None) -> _Feeling:
+        """What stops a release that is to be in place until the moment `end`, where that is known."""
+
+        def beyond_repair() -> tuple[str, ...]:
+            left = max(end - time.monotonic(), 0.0) + CLOSING_SECONDS if end is not None else LONGEST_ROLL_SECONDS + release.soak
+            return self.watch.beyond_repair(release.impact, left)
+
+        return _Feeling(cancelled=self.cancelled, beyond_repair=beyond_repair)
+
     def _play(
-        self, playbook: str, name: str, hosts: t.Sequence[str], variables: t.Mapping[str, t.Any], documents: t.Mapping[str, t.Any] = types.MappingProxyType({})
+        self,
+        playbook: str,
+        name: str,
+        hosts: t.Sequence[str],
+        variables: t.Mapping[str, t.Any],
+        feeling: _Feeling | None = None,
+        *,
+        documents: t.Mapping[str, t.Any] = types.MappingProxyType({}),
     ) -> t.Generator[Event, None, Outcome]:
-        """One playbook run. Without planned `hosts` the run only has to be green. What hosts said goes into `documents`: `variables` are templates."""
+        """One playbook run. Without planned `hosts` the run only has to be green; it is stopped as soon as users are `feeling` more than was declared.
+
+        What hosts said goes into `documents`: `variables` are templates.
+        """
         failures: list[str] = []
         busy: list[bool] = []
         verdicts: set[str] = set()
         play = ""
         ended: RunEnded | None = None
         documents = {**documents, **({"survey_known": known} if (known := self.known.take()) else {})}
-        for event in self.ansible.run(playbook, {**self.variables, **variables}, documents=documents, cancelled=self.cancelled):
+        for event in self.ansible.run(playbook, {**self.variables, **variables}, documents=documents, cancelled=feeling or self.cancelled):
             match event:
                 case TaskStarted():
                     if event.play != play:
@@ -199,12 +256,14 @@ class Conductor:
                         if isinstance(told, StepDone):
                             self._note_step(told)
                         yield told
-                    self._note_survey(event)
+                    self._note_answer(event)
                 case Output():
                     yield AnsibleOutput(text=event.text)
                 case RunEnded():
                     ended = event
         assert ended is not None
+        if feeling and feeling.reasons and not self.cancelled.is_set():
+            return Outcome(state="failed", reasons=feeling.reasons)
         refused = bool(busy) and all(busy) and not self.changed
         return _judge(ended, hosts, failures, verdicts, cancelled=self.cancelled.is_set(), refused=refused)
 
@@ -214,7 +273,9 @@ class Conductor:
         digests = artifact_digests(release.staged_version, self.surveys)
         return {"took_ms": took, **({"artifacts": {release.staged_version: list(digests)}} if digests else {})}
 
-    def _note_survey(self, told: HostAnswered) -> None:
+    def _note_answer(self, told: HostAnswered) -> None:
+        if told.state in {"failed", "unreachable"} and (told.role or "").rpartition(".")[2] == "restart":
+            self.sick[told.host] = None
         if survey := told.result.get("survey"):
             self.surveys[told.host] = survey
             # One that came with a receipt was taken at the end of a release, and not before its changes.
@@ -234,6 +295,7 @@ class Conductor:
             self.drained[moved.host] = None
         else:
             self.drained.pop(moved.host, None)
+            self.sick.pop(moved.host, None)
 
     def _note(self, kind: str, release: Release, payload: t.Mapping[str, t.Any]) -> None:
         told = {**payload, **({"plan": self.plan} if self.plan else {})}

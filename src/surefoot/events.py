@@ -39,6 +39,17 @@ class WaitingForLock(Event):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class WaitingForOrphans(Event):
+    """Steps that nobody began under our lock are at work on hosts, so nothing is begun yet; seconds left to wait.
+
+    Each of `at_work` has its `host` besides what release_info tells of it: `kind`, `what`, `pid`, `user`, `since` and `seconds`.
+    """
+
+    at_work: tuple[t.Mapping[str, t.Any], ...]
+    left: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Planned(Event):
     """A release was planned; `plan` is Plan.as_mapping()."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
+import time
 import typing as t
 import uuid
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Busy, InvalidInput, Refused
+from ansible_collections.surefoot.release.plugins.plugin_utils import at_work
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import moved, spoken
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import Before, way_back
@@ -18,7 +20,7 @@ from surefoot.conductor import Conductor, Outcome
 from surefoot.decisions import adopt, check_reason
 from surefoot.differences import changes
 from surefoot.environment_lock import EnvironmentLock
-from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock
+from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock, WaitingForOrphans
 from surefoot.known_surveys import KnownSurveys
 from surefoot.lock import hold
 from surefoot.planning import FeaturePlan, Surveyed, before_of, concerned, nothing_live
@@ -51,7 +53,8 @@ Work = t.Generator[Event, None, Applied]
 class Job:
     """Work on one feature in one environment.
 
-    `command` is what others are told of it while it holds the lock, `lock_wait` how many seconds to wait for a lock that somebody else holds.
+    `command` is what others are told of it while it holds the lock, `lock_wait` how many seconds to wait for a lock that somebody else holds, `orphan_wait`
+    for what is left at work on hosts by somebody who held it.
     """
 
     project: Project
@@ -60,6 +63,7 @@ class Job:
     cancelled: threading.Event
     command: str
     lock_wait: float = 0.0
+    orphan_wait: float = 0.0
     plan: str | None = None
     known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
 
@@ -73,9 +77,7 @@ class Job:
         outcomes: dict[str, Outcome] = {}
         with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
             lock = yield from self._lock(stack)
-            yield SurveyStarted(feature=self.feature, environment=self.environment)
-            surveyed = self.project.survey_to_plan(self.feature, self.environment, ledger, cancelled=self.cancelled)
-            self.known.learn_all(surveyed.surveys, surveyed.asked)
+            surveyed = yield from self._survey(lambda: self.project.survey_to_plan(self.feature, self.environment, ledger, cancelled=self.cancelled))
             if saved:
                 check_saved(saved, self.project.saved_plan(self.feature, self.environment, surveyed=surveyed, releases=saved.releases, ledger=ledger))
             content = saved.content if saved else self._content()
@@ -93,7 +95,8 @@ class Job:
                     return Applied(outcomes={**outcomes, name: stopped})
                 conductor = self._conductor(ledger, lock)
                 conductor.reversible_only = not (without_way_back or nothing_live(surveyed.surveys))
-                outcome, rolled_back = yield from self._perform(conductor, following, planned, surveyed, auto_rollback=auto_rollback)
+                with conductor.watch:
+                    outcome, rolled_back = yield from self._perform(conductor, lock, following, planned, surveyed, auto_rollback=auto_rollback)
                 outcomes[name] = outcome
                 if not outcome.ok:
                     yield from conductor.left_drained()
@@ -109,10 +112,8 @@ class Job:
         outcomes: dict[str, Outcome] = {}
         with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
             lock = yield from self._lock(stack)
-            yield SurveyStarted(feature=self.feature, environment=self.environment)
             while True:
-                surveyed = self.project.survey(self.feature, self.environment, cancelled=self.cancelled)
-                self.known.learn_all(surveyed.surveys, surveyed.asked)
+                surveyed = yield from self._survey(lambda: self.project.survey(self.feature, self.environment, cancelled=self.cancelled))
                 if lost := ledger.older_copy():
                     seen = "\n".join(finding.message for finding in lost)
                     raise Refused("The ledger is an older copy, so it is not known what is to be undone", seen=seen, todo="bring the newer copy back")
@@ -130,7 +131,8 @@ class Job:
                     seen = "\n".join(spoken(refusal) for refusal in changed)
                     raise Refused(f"{last.release.name} is not there as it was done, so it is not undone, and nothing was changed", seen=seen)
                 conductor = self._conductor(ledger, lock)
-                undone = yield from self._undo(conductor, last.release, last.standing.before, surveyed)
+                with conductor.watch:
+                    undone = yield from self._undo(conductor, last.release, last.standing.before, surveyed)
                 if undone is None:
                     yield from conductor.left_drained()
                     reasons = way_back(last.release, last.standing.before).obstacles or ("the way back failed",)
@@ -197,6 +199,22 @@ class Job:
         stack.callback(orphans.end, lock.token)
         return lock
 
+    def _survey(self, look: t.Callable[[], Surveyed]) -> t.Generator[Event, None, Surveyed]:
+        """What the hosts hold once nothing is at work there: the lock is ours, so it was begun by somebody who is dead. Raises Busy where it does not end."""
+        yield SurveyStarted(feature=self.feature, environment=self.environment)
+        surveyed = look()
+        deadline = time.monotonic() + self.orphan_wait
+        while surveyed.at_work and (left := deadline - time.monotonic()) > 0:
+            steps = ({"host": host, **step} for host, found in surveyed.at_work.items() for step in found)
+            yield WaitingForOrphans(at_work=tuple(steps), left=left)
+            self.cancelled.wait(min(at_work.LOOK_SECONDS, left))
+            surveyed = look()
+        if surveyed.at_work:
+            message = f"What an earlier run left at work did not end within {self.orphan_wait:g} s, nothing was changed"
+            raise Busy(message, seen="\n".join(at_work.told(surveyed.at_work)), todo=at_work.TODO)
+        self.known.learn_all(surveyed.surveys, surveyed.asked)
+        return surveyed
+
     def _plan(self, surveyed: Surveyed, ledger: Ledger) -> FeaturePlan:
         return self.project.plan_of(self.feature, self.environment, surveyed, ledger)
 
@@ -227,7 +245,7 @@ class Job:
         return None
 
     def _perform(
-        self, conductor: Conductor, following: ReleaseProgress, planned: FeaturePlan, surveyed: Surveyed, *, auto_rollback: bool
+        self, conductor: Conductor, lock: EnvironmentLock, following: ReleaseProgress, planned: FeaturePlan, surveyed: Surveyed, *, auto_rollback: bool
     ) -> t.Generator[Event, None, tuple[Outcome, bool | None]]:
         release, standing = following.release, following.standing
         names = [one.release.name for one in planned.progress.releases]
@@ -240,6 +258,8 @@ class Job:
         outcome = yield from conductor.perform(release, standing, hosts, {"digest": release.digest(), "before": before, "hosts": hosts})
         if outcome.state != "failed" or not auto_rollback or release.playbook:
             return outcome, None
+        # One that was stopped was killed without its workers, and no step may be joined by its own undoing.
+        orphans.end(lock.token)
         return outcome, (yield from self._undo(conductor, release, before, surveyed)) is not None
 
     def _undo(self, conductor: Conductor, release: Release, before: Before, surveyed: Surveyed) -> t.Generator[Event, None, Outcome | None]:
@@ -271,7 +291,7 @@ class Job:
             run=run,
             plan=self.plan,
             variables={**variables, **(lock.variables if lock else {})},
-            watch=lambda: Watch(self.project.file.probes),
+            watch=Watch(self.project.file.probes),
             cancelled=self.cancelled,
             known=self.known,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.surefoot.release.plugins.plugin_utils.at_work import AtWork
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, as_left
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
@@ -33,6 +34,8 @@ class Surveyed:
     artifacts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     asked: t.Mapping[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
     """What each host was asked for its survey."""
+    at_work: AtWork = dataclasses.field(default_factory=dict)
+    """The steps that were at work while the hosts were surveyed, by host, of hosts where there were any."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

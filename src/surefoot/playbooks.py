@@ -75,6 +75,13 @@ class RunEnded:
 RunEvent = TaskStarted | HostAnswered | Output | RunEnded
 
 
+class Stop(t.Protocol):
+    """Whether a run is to be stopped; asked a few times a second, from another thread. An event will do."""
+
+    def is_set(self) -> bool:
+        """Whether it is; it stays so."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ansible:
     """How ansible is called for one environment: from `root`, with this inventory and what the user added on the command line."""
@@ -91,7 +98,7 @@ class Ansible:
         variables: t.Mapping[str, t.Any],
         *,
         documents: t.Mapping[str, t.Any] | None = None,
-        cancelled: threading.Event | None = None,
+        cancelled: Stop | None = None,
         check: bool = False,
     ) -> t.Iterator[RunEvent]:
         """Run a playbook of the collection (`release`, `survey`, …) or the file at a path; yields events, RunEnded last.
@@ -102,7 +109,7 @@ class Ansible:
             paths = {name: _written(private / f"{name}.json", content) for name, content in (documents or {}).items()}
             yield from self._run(playbook, {"surefoot_root": str(self.root), **variables, **paths}, private, cancelled, check)
 
-    def _run(self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, cancelled: threading.Event | None, check: bool) -> t.Iterator[RunEvent]:
+    def _run(self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, cancelled: Stop | None, check: bool) -> t.Iterator[RunEvent]:
         events: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
         abandoned = threading.Event()
 

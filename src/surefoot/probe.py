@@ -37,6 +37,7 @@ class Probe:
         self._before: list[Sample] = []
         self._tally = self._new_tally()
         self._under_way: dict[object, float] = {}
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._halt: t.Callable[[bool], None] = lambda _finish: None
         self._crash: BaseException | None = None
@@ -71,20 +72,48 @@ class Probe:
 
     def begin(self, since: float) -> None:
         """From now on only what was felt by requests sent from the moment `since` on counts; earlier ones are what their speed is compared with."""
-        self._before = [sample for sample in self.samples() if sample.sent < since]
-        self._since = since
+        with self._lock:
+            self._before = [sample for sample in self._samples if sample.sent < since]
+            self._since = since
+
+    @property
+    def had_answers(self) -> bool:
+        """Whether it had any good answer before it was told to `begin`."""
+        return any(sample.ok for sample in self._before)
 
     def measured(self) -> Measured:
-        """What was felt since the moment the probe was told to `begin`, or else since it was started. For a probe that was stopped."""
-        self._fold(math.inf)
-        return self._tally.measured(self._before)
+        """What was felt since the moment the probe was told to `begin`, or else since it was started.
+
+        Of a probe that goes on these are the requests before the first one that has not come to its end.
+        """
+        return self._told(lambda tally: tally.measured(self._before))
+
+    def certain(self) -> Measured:
+        """What of it nothing that comes can make better."""
+        return self._told(Tally.certain)
+
+    def all_ended(self, sent_before: float) -> bool:
+        """Whether every request sent before that moment has come to its end."""
+        with self._lock:
+            return self._known() >= sent_before
+
+    def _told(self, told: t.Callable[[Tally], Measured]) -> Measured:
+        if self._crash is not None:
+            raise self._crash
+        with self._lock:
+            self._fold()
+            return told(self._tally)
 
     def _new_tally(self) -> Tally:
         return Tally(interval=1 / self._http.rate, timeout=self._http.timeout)
 
-    def _fold(self, known: float) -> None:
-        """Keep no sample that was sent before `known`, the moment before which every request has come to its end."""
-        since = self._since or 0.0
+    def _known(self) -> float:
+        """The moment before which every request sent has come to its end."""
+        return next(iter(self._under_way.values()), math.inf)
+
+    def _fold(self) -> None:
+        """Keep no sample that all samples sent before it are there for."""
+        known, since = self._known(), self._since or 0.0
         self._tally.fold(sample for sample in self._samples if since <= sample.sent < known)
         self._samples = [sample for sample in self._samples if sample.sent >= known]
 
@@ -119,13 +148,17 @@ class Probe:
 
             async def one() -> None:
                 request = object()
-                self._under_way[request] = clock()
+                with self._lock:
+                    self._under_way[request] = clock()
                 try:
-                    self._samples.append(await ask(client, self._http, clock))
+                    sample = await ask(client, self._http, clock)
+                    with self._lock:
+                        self._samples.append(sample)
                 finally:
-                    del self._under_way[request]
-                if self._since is not None and len(self._samples) >= MOST_KEPT:
-                    self._fold(next(iter(self._under_way.values()), math.inf))
+                    with self._lock:
+                        del self._under_way[request]
+                        if self._since is not None and len(self._samples) >= MOST_KEPT:
+                            self._fold()
 
             self._halt = halt
             begun.set()

@@ -10,6 +10,7 @@ import threading
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, SurefootError
+from ansible_collections.surefoot.release.plugins.plugin_utils import at_work
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
 from ansible_collections.surefoot.release.plugins.plugin_utils.lint import Finding
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
@@ -21,7 +22,7 @@ from surefoot.ledger import Ledger
 from surefoot.ledger.store import whoami
 from surefoot.planning import FeaturePlan, Survey, Surveyed, last_took, plan_feature, planned_artifacts
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, why_none
-from surefoot.policy import Request, Ruling
+from surefoot.policy import Objection, Request, Ruling
 from surefoot.progress import Standing, standings
 from surefoot.saved_plan import MOST_COMPARED, SavedPlan, Source, make_saved_plan, recent
 from surefoot.states import IN_PLACE
@@ -62,12 +63,13 @@ class Project(Application):
     """An application with its hosts, and what ansible is to be told besides.
 
     `limit` is a host pattern: only those of the hosts that match it, as with ansible-playbook. `lock_wait` is how many seconds to wait for another controller,
-    and `command` what others are told who wait for this one; the call itself if left out.
+    `orphan_wait` for what a dead one left at work on hosts, and `command` what others are told who wait for this one; the call itself if left out.
     """
 
     limit: str | None = None
     command: str | None = None
     lock_wait: float = 0.0
+    orphan_wait: float = 60.0
     ansible_arguments: tuple[str, ...] = ()
     ansible_environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -81,6 +83,7 @@ class Project(Application):
         hosts: dict[str, t.Sequence[str]] = {}
         asked: dict[str, t.Mapping[str, t.Any]] = {}
         known: dict[str, str] = {}
+        busy: dict[str, t.Sequence[t.Mapping[str, t.Any]]] = {}
         failures: list[str] = []
         messages: list[str] = []
         variables = {**self.variables(feature), **({"survey_artifacts": list(artifacts)} if artifacts else {})}
@@ -90,6 +93,7 @@ class Project(Application):
                 hosts = dict(event.result.get("hosts") or hosts)
                 asked[event.host] = event.result.get("asked") or {}
                 known |= event.result.get("artifacts") or {}
+                busy |= {event.host: steps} if (steps := event.result.get("at_work")) else {}
             elif isinstance(event, HostAnswered) and event.state in {"failed", "unreachable"}:
                 failures.append(f"{event.host}: {str(event.result.get('msg')).strip()}")
             elif isinstance(event, RunEnded) and cancelled is not None and cancelled.is_set():
@@ -101,7 +105,8 @@ class Project(Application):
                 messages.append(event.text)
         if self.limit:
             hosts = {kind: [host for host in group if host in surveys] for kind, group in hosts.items()}
-        return Surveyed(surveys=surveys, hosts=hosts, failures=tuple(failures), limited=bool(self.limit), artifacts=known, asked=asked)
+        found = Surveyed(surveys=surveys, hosts=hosts, failures=tuple(failures), limited=bool(self.limit), artifacts=known, asked=asked)
+        return dataclasses.replace(found, at_work=busy)
 
     def survey_to_plan(self, feature: str, environment: str, ledger: Ledger, *, cancelled: threading.Event | None = None) -> Surveyed:
         """A survey with the digests of the artifacts of the releases that are not in place by the ledger."""
@@ -119,6 +124,8 @@ class Project(Application):
             if not planned.plans:
                 return planned
             ruling = self.ruling(planned.plans[0].release, name, found, ledger)
+            busy = tuple(Objection(kind="at_work", **dataclasses.asdict(refusal)) for refusal in at_work.refusals(found.at_work))
+            ruling = dataclasses.replace(ruling, refusals=(*busy, *ruling.refusals))
             return dataclasses.replace(planned, ruling=ruling, took=last_took(ledger.entries(name, kinds={"released"}, limit=MOST_COMPARED)))
 
     def plan_of(self, feature: str, environment: str, found: Surveyed, ledger: Ledger) -> FeaturePlan:
@@ -232,7 +239,15 @@ class Project(Application):
     def _job(self, call: str, feature: str, environment: str | None) -> Job:
         name, _environment = self.environment(environment)
         command = self.command or f"Project.{call}({feature!r}, {name!r})"
-        return Job(project=self, feature=feature, environment=name, cancelled=threading.Event(), command=command, lock_wait=self.lock_wait)
+        return Job(
+            project=self,
+            feature=feature,
+            environment=name,
+            cancelled=threading.Event(),
+            command=command,
+            lock_wait=self.lock_wait,
+            orphan_wait=self.orphan_wait,
+        )
 
 
 def older_copy(ledger: Ledger) -> tuple[Refusal, ...]:

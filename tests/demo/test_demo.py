@@ -1,6 +1,7 @@
 """script/demo, as a newcomer types it: twice in one checkout, no request of its own traffic fails, and nothing is left of it.
 
-It is to take three minutes at most once .venv is there. That is held against it only where this machine had nothing else to do when it began, and told elsewhere.
+It is to take three minutes at most once .venv is there. That is held against it only where this machine had nothing else to do when it began, and is
+told elsewhere.
 """
 
 from __future__ import annotations

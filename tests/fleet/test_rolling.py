@@ -117,6 +117,44 @@ def test_a_first_host_that_fails_is_taken_back_by_the_runner_and_users_do_not_no
     assert load.failed == {}
 
 
+def test_a_second_batch_that_fails_is_taken_back_and_users_do_not_notice(shop: FleetShop):
+    """What is left of the pool is the host of the first batch; it must not leave it before others are back."""
+    shop.feature(FRAGILE)
+    shop.everywhere(f"touch {SICK}", "app2", "app3")
+    with users(shop.front, rate=100) as load:
+        failed = shop.apply()
+    assert failed.returncode == 5, failed.stdout[-3000:] + failed.stderr
+    assert {(host.live, host.runs, host.pool) for host in shop.hosts().values()} == {("1.0.0", "1.0.0", "UP")}
+    assert load.requests > 100
+    assert load.failed == {}
+
+
+@WAYS
+def test_the_last_member_is_not_taken_for_two_in_maintenance(shop: FleetShop, way: str):
+    shop.feature(API)
+    shop.haproxy(*(f"set server bookshop/{name} state maint" for name in ("app2", "app3")))
+    before = shop.hosts()
+    with users(shop.front, rate=100) as load:
+        refused = shop.release(way, API)
+    assert refused.returncode == 4 if way == "runner" else refused.returncode != 0
+    assert "app2, app3 are, by another hand, and the batches allow 1; next: put them back in the pool" in refused.stdout + refused.stderr
+    assert shop.hosts() == before
+    assert load.failed == {}
+
+
+@WAYS
+def test_members_that_are_down_go_first_and_come_back(shop: FleetShop, way: str):
+    shop.feature(API)
+    shop.haproxy("set server bookshop/app2 state drain")
+    shop.on("app3", "systemctl stop bookshop")
+    shop.until(lambda: shop.pool() == {"app1": "UP", "app2": "DRAIN", "app3": "DOWN"}, "one drained and one down")
+    with users(shop.front, rate=100) as load:
+        done = shop.release(way, API)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert {(host.live, host.runs, host.pool) for host in shop.hosts().values()} == {("2.0.0", "2.0.0", "UP")}
+    assert load.failed == {}
+
+
 def test_a_first_host_that_fails_stays_drained_under_ansible_playbook(shop: FleetShop):
     shop.feature(FRAGILE)
     shop.everywhere(f"touch {SICK}")

@@ -29,7 +29,9 @@ from helpers import BIN, ROOT, ansible_environment
 HOSTS = ("h1", "h2", "h3")
 
 APP = '''
-"""/livez tells the version, /healthz too but 503 while drained, / is a page that is cached with the shape of the version that made it."""
+"""/livez tells the version, /healthz too but 503 while drained, / is a page that is cached with the shape of the version that made it.
+
+The behavior of a version is "sick" where /livez fails, on all hosts or on those it names, and "rotten" where only users get errors."""
 import http.server, json, os, pathlib, sys
 
 port, root = int(sys.argv[1]), pathlib.Path(sys.argv[2])
@@ -41,7 +43,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status, body = 200, json.dumps({"status": "ok", "version": version})
         if self.path == "/healthz" and (root / "drain").exists():
             status = 503
-        elif self.path == "/livez" and behavior in ("sick", f"sick {root.name}"):
+        elif self.path == "/livez" and behavior.startswith("sick") and root.name in (behavior.split()[1:] or [root.name]):
+            status = 500
+        elif self.path == "/" and behavior == "rotten":
             status = 500
         elif self.path == "/":
             entry = root / "cache" / "page%3Aindex"
@@ -262,6 +266,14 @@ class Shop:
             name: seen[:2] if isinstance(seen, tuple) else seen for name, seen in self.snapshot().items() if not name.endswith("lock") and "page" not in name
         }
 
+    def in_pool(self, host: Host) -> bool:
+        """Whether the front sends users to a host."""
+        try:
+            with urllib.request.urlopen(f"{self.front}/__front__/{host.name}", timeout=5) as response:
+                return t.cast("bool", response.status == 200)
+        except OSError:
+            return False
+
     def visit(self) -> int:
         """The status a user gets."""
         try:
@@ -296,21 +308,13 @@ def a_shop(root: pathlib.Path, *, probe: bool = True) -> t.Iterator[Shop]:
     try:
         for host in hosts:
             host.start()
-        _restart.await_true(lambda: all(_in_pool(shop, host) for host in hosts))
+        _restart.await_true(lambda: all(shop.in_pool(host) for host in hosts))
         yield shop
     finally:
         front.terminate()
         front.wait(20)
         for host in hosts:
             host.kill()
-
-
-def _in_pool(shop: Shop, host: Host) -> bool:
-    try:
-        with urllib.request.urlopen(f"{shop.front}/__front__/{host.name}", timeout=5) as response:
-            return t.cast("bool", response.status == 200)
-    except OSError:
-        return False
 
 
 def _write_project(shop: Shop, *, probe: bool) -> None:

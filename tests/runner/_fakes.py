@@ -57,6 +57,8 @@ class World:
     once: dict[str, t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]] = dataclasses.field(default_factory=dict)
     artifacts: dict[str, str] = dataclasses.field(default_factory=dict)
     """What the controller has for each version."""
+    at_work: dict[str, list[dict[str, t.Any]]] = dataclasses.field(default_factory=dict)
+    """The steps that hosts say are at work there."""
     lock_lost: threading.Event = dataclasses.field(default_factory=threading.Event)
     """From when this is set, the lock is another's."""
 
@@ -104,7 +106,7 @@ class World:
     def surveyed(self, versions: t.Sequence[str] = ()) -> t.Iterator[RunEvent]:
         known = {version: self.artifacts[version] for version in versions if version in self.artifacts}
         for name, found in self.hosts.items():
-            told = {"survey": copy.deepcopy(found), "hosts": self.planned(), "asked": ASKED}
+            told = {"survey": copy.deepcopy(found), "hosts": self.planned(), "asked": ASKED, "at_work": copy.deepcopy(self.at_work.get(name, []))}
             yield answer(name, "Survey the host", {**told, **({"artifacts": known} if known else {})})
             known = {}
         yield ended(list(self.hosts))
@@ -210,8 +212,8 @@ def ended(hosts: t.Sequence[str], *, failed: t.Sequence[str] = (), lost: t.Seque
     return RunEnded(status="failed" if bad else "successful", rc=2 if bad else 0, stats=stats)
 
 
-def failing(host: str, message: str, *, after: str | None = None) -> t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]:
-    """A run in which a task fails on a host; with `after`, once that kind of step was done everywhere."""
+def failing(host: str, message: str, *, after: str | None = None, kind: str = "StepFailed") -> t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]:
+    """A run in which a task fails on a host, with an error of this kind; with `after`, once that kind of step was done everywhere."""
 
     def happens(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
         try:
@@ -219,7 +221,7 @@ def failing(host: str, message: str, *, after: str | None = None) -> t.Callable[
                 yield from world.released(variables, upto=after)
         except Died:
             pass
-        yield answer(host, "Restart", {"msg": message}, "failed")
+        yield answer(host, "Restart", {"msg": message, "error": {"kind": kind, "message": message, "seen": None, "todo": None}}, "failed")
         yield ended(list(world.hosts), failed=[host])
 
     return happens

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import threading
+import time
 import typing as t
 
 import pytest
@@ -26,23 +27,22 @@ UNMEASURED = {"probe": "front", "verdict": "not measured", "reasons": ["no reque
 
 @dataclasses.dataclass
 class FakeWatch:
-    """Says what it was told to say, and whether it still watched when the release was over."""
+    """Says what it was told to say, and from the look number `bearable` on that it is too much."""
 
     says: tuple[dict[str, t.Any], ...] = ()
+    bearable: int | None = None
     calls: list[str] = dataclasses.field(default_factory=list)
-
-    def __enter__(self) -> t.Self:
-        self.calls.append("begins")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.calls.append("ends")
+    left: list[float] = dataclasses.field(default_factory=list)
 
     def settle(self, *_: object) -> None:
         self.calls.append("settles")
 
-    def judge(self, impact: Impact) -> tuple[dict[str, t.Any], ...]:
-        self.calls.append("judges")
+    def beyond_repair(self, impact: Impact, left: float) -> tuple[str, ...]:
+        self.left.append(left)
+        return ("front: no good answer for 1.20 s, declared no downtime",) if self.bearable is not None and len(self.left) > self.bearable else ()
+
+    def judge(self, impact: Impact, *, at_once: bool = False) -> tuple[dict[str, t.Any], ...]:
+        self.calls.append("judges at once" if at_once else "judges")
         return self.says
 
 
@@ -61,13 +61,19 @@ class Stage:
             run="r1",
             plan=None,
             variables={"feature": str(root / "reviews.yml")},
-            watch=lambda: t.cast("t.Any", self.watch),
+            watch=t.cast("t.Any", self.watch),
             cancelled=self.cancelled,
         )
 
     def perform(self, mapping: t.Mapping[str, t.Any], standing: Standing | None = None) -> tuple[Outcome, list[Event]]:
         self.conductor.variables = {"surefoot_feature_content": {"feature": "reviews", "releases": [mapping]}}
-        work = self.conductor.perform(parse_release(mapping, "reviews"), standing or Standing(), HOSTS, {"before": {}})
+        return self.follow(self.conductor.perform(parse_release(mapping, "reviews"), standing or Standing(), HOSTS, {"before": {}}))
+
+    def roll_back(self, mapping: t.Mapping[str, t.Any]) -> tuple[Outcome, list[Event]]:
+        release = parse_release(mapping, "reviews")
+        return self.follow(self.conductor.roll_back(release, release, {"feature": "reviews", "releases": [mapping]}, HOSTS))
+
+    def follow(self, work: t.Generator[Event, None, Outcome]) -> tuple[Outcome, list[Event]]:
         events: list[Event] = []
         while True:
             try:
@@ -109,7 +115,7 @@ def test_the_probes_watch_from_before_the_first_step_until_after_the_soak(stage:
 
     one.world.as_usual = noting  # type: ignore[method-assign]
     _, events = one.perform({**API, "soak": "50ms"})
-    assert one.watch.calls == ["begins", "settles", "release", "judges", "ends"]
+    assert one.watch.calls == ["settles", "release", "judges"]
     assert any(isinstance(event, Soaking) for event in events)
 
 
@@ -124,6 +130,62 @@ def test_impact_above_what_was_declared_fails_a_release_whose_tasks_were_green(s
 def test_impact_that_was_not_measured_neither_passes_nor_fails(stage: Make) -> None:
     outcome, _ = stage(UNMEASURED).perform(API)
     assert (outcome.state, outcome.impact) == ("verified", (UNMEASURED,))
+
+
+def test_a_release_of_which_users_feel_too_much_is_stopped_in_the_middle(stage: Make) -> None:
+    one = stage(BROKEN)
+    one.watch.bearable = 3
+    outcome, events = one.perform(API)
+    assert outcome == Outcome(state="failed", reasons=("front: no good answer for 1.20 s, declared no downtime; it was stopped for that",), impact=(BROKEN,))
+    assert len([event for event in events if isinstance(event, StepDone)]) < 3
+    assert [kind for kind, _ in one.told()] == ["started", "failed"]
+    assert one.watch.calls[-1] == "judges at once"
+    # A roll may yet last long, and its good answers may outweigh errors of which a share was declared.
+    assert set(one.watch.left) == {3600.0}
+
+
+@pytest.mark.parametrize("ramp", [False, True])
+def test_a_soak_ends_as_soon_as_users_feel_too_much(stage: Make, ramp: bool) -> None:
+    one = stage(BROKEN)
+    one.watch.bearable = 20
+    feature = {"flag": "reviews", "audience": {"everyone": True}, "ramp": ["5%", "100%"], "each": "1h"}
+    began = time.monotonic()
+    outcome, _ = one.perform({"release": "all", "enable_feature": feature} if ramp else {**API, "soak": "1h"})
+    assert time.monotonic() - began < 60
+    assert (outcome.state, outcome.impact) == ("failed", (BROKEN,))
+    assert [kind for kind, _ in one.told()] == (["started", "failed"] if ramp else ["started", "released", "failed"])
+    # Until the end of a soak it is known what may still come; after a stage of a ramp there are others.
+    assert one.watch.left[-1] == 3600 if ramp else one.watch.left[0] == 2 * 3600 > one.watch.left[-1] + 3000
+
+
+def test_a_playbook_of_ones_own_is_not_stopped_since_nothing_would_take_it_back(stage: Make) -> None:
+    one = stage(BROKEN)
+    one.watch.bearable = 0
+    one.world.instead["own.yml"] = lambda _world, _variables: iter([_fakes.saying("PLAY"), ended(["db"])])
+    outcome, _ = one.perform({"release": "own", "playbook": "own.yml"})
+    assert [kind for kind, _ in one.told()] == ["started", "released", "failed"]
+    assert outcome.reasons == ("front: no good answer for 1.20 s, declared no downtime",)
+
+
+def test_what_users_felt_on_the_way_back_is_told_and_decides_nothing(stage: Make) -> None:
+    one = stage(BROKEN)
+    one.watch.bearable = 0
+    outcome, events = one.roll_back(API)
+    assert outcome == Outcome(state="verified", impact=(BROKEN,))
+    assert isinstance(events[-1], ReleaseEnded)
+    assert (events[-1].outcome, events[-1].impact) == ("rolled_back", (BROKEN,))
+    assert one.told()[-1] == ("rolled_back", {"reasons": [], "impact": [BROKEN]})
+    assert one.watch.calls == ["settles", "judges"]
+
+
+def test_the_way_back_knows_which_hosts_the_release_left_down(stage: Make) -> None:
+    one = stage()
+    failed = dataclasses.replace(answer("h2", "Restart", {"msg": "sick"}, "failed"), role="surefoot.release.restart")
+    gate = dataclasses.replace(answer("h1", "Ask", {"msg": "no"}, "failed"), role="surefoot.release.verify")
+    one.world.instead["release"] = lambda _world, _variables: iter([moved("h3", "drained"), failed, gate, ended(HOSTS, failed=["h2"])])
+    one.perform(API)
+    one.roll_back(API)
+    assert one.world.runs[-1][1]["surefoot_away"] == ["h3", "h2"]
 
 
 def test_a_failure_keeps_its_own_reasons(stage: Make) -> None:

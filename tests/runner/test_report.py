@@ -25,6 +25,7 @@ from surefoot.events import (
     Soaking,
     StepDone,
     SurveyStarted,
+    WaitingForOrphans,
 )
 from surefoot.ledger import Entry
 from surefoot.project import Surveyed
@@ -57,6 +58,8 @@ EVERY_EVENT: t.Sequence[Event] = (
     ReleaseEnded(release="api", outcome="not rolled back", reasons=("nothing was live before",)),
     ReleaseEnded(release="api", outcome="rolled_back", seconds=3.0),
     ReleaseEnded(release="api", outcome="cancelled", reasons=("cancelled while it soaked",)),
+    WaitingForOrphans(at_work=({"host": "h1", "kind": "restart", "what": "shop", "pid": 7, "user": 0, "since": 1.0, "seconds": 12.0},), left=50.0),
+    WaitingForOrphans(at_work=({"host": "h1", "kind": "restart", "what": "shop", "pid": 7, "user": 0, "since": 1.0, "seconds": 22.0},), left=40.0),
     LeftDrained(hosts=("h3",), message="h3 is left drained"),
 )
 
@@ -73,6 +76,7 @@ def test_every_event_can_be_shown() -> None:
     text = shown(EVERY_EVENT)
     for told in (
         "! ended what a killed run had left at work: python ansible-playbook",
+        "! waiting for restart (shop) on h1, process 7 of user 0, at work for 12 s",
         "! h3 is left drained",
         "2/5  api   The API",
         "✓ install         h1           1.0.0 is live",
@@ -91,6 +95,7 @@ def test_every_event_can_be_shown() -> None:
     ):
         assert told in text
     assert "PLAY RECAP" not in text
+    assert text.count("waiting for restart") == 1
 
 
 def test_ansible_is_heard_only_when_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 import time
 import typing as t
@@ -90,6 +91,48 @@ def test_failures_of_the_release_break_it_and_those_before_do_not(server: Server
         (broken,) = watch.judge(Impact())
     assert broken["verdict"] == "broken"
     assert broken["failed"] >= 3  # a request may have been under way when the release began
+
+
+def test_it_goes_on_watching_when_it_was_asked_and_says_when_nothing_can_be_made_good(server: Server) -> None:
+    with Watch([spec(server)]) as watch:
+        watch.settle(Impact(), threading.Event())
+        assert watch.beyond_repair(Impact(), 0.0) == ()
+        server.status = 500
+        until(lambda: bool(watch.beyond_repair(Impact(), 3600)))
+        assert all(reason.startswith("front: ") for reason in watch.beyond_repair(Impact(), 3600))
+        assert watch.beyond_repair(Impact(downtime=3600), 0.0) == ()
+        (failed,) = watch.judge(Impact(), at_once=True)
+        server.status = 200
+        watch.settle(Impact(), threading.Event())
+        seen = server.asked
+        until(lambda: server.asked > seen + 20)
+        (back,) = watch.judge(Impact())
+    assert (failed["verdict"], back["verdict"]) == ("broken", "broken")
+    assert back["failed"] >= failed["failed"] >= 2
+    assert back["requests"] >= failed["requests"] + 20
+
+
+def test_what_was_broken_before_stops_nothing_that_may_mend_it(server: Server) -> None:
+    server.status = 500
+    with Watch([spec(server)]) as watch:
+        watch.settle(Impact(), threading.Event())
+        until(lambda: watch._probes[0].certain().failed > 3)
+        assert watch.beyond_repair(Impact(), 0.0) == ()
+        assert watch.judge(Impact())[0]["verdict"] == "broken"
+
+
+def test_answers_under_way_are_waited_for_in_the_end_and_not_before_a_way_back() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        slow = ProbeSpec.model_validate({"name": "front", "http": {"url": f"http://127.0.0.1:{silent.getsockname()[1]}/", "rate": 20, "timeout": "1s"}})
+        with Watch([slow]) as watch:
+            watch.settle(Impact(), threading.Event())
+            begun = time.time()
+            until(lambda: sum(sent > begun for sent in list(watch._probes[0]._under_way.values())) > 3)
+            asked = time.monotonic()
+            (early,) = watch.judge(Impact(), at_once=True)
+            assert time.monotonic() - asked < 0.9
+            (late,) = watch.judge(Impact())
+    assert late["failed"] == late["requests"] > early["requests"]
 
 
 def test_a_long_soak_keeps_no_sample_for_long_and_forgets_none(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

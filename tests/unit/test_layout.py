@@ -41,6 +41,17 @@ def test_a_role_has_readme_description_and_checked_arguments(role: str) -> None:
     assert all((home / "tasks" / f"{name}.yml").is_file() for name in entry_points)
 
 
+STEPS = ("enable_feature", "flush_cache", "install", "migrate", "pool_member", "receipt", "restart")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_is_seen_by_surveys_while_it_is_at_work(step: str) -> None:
+    assert f'marked("{step}", ' in (ROOT / f"plugins/modules/{step}.py").read_text(encoding="utf-8")
+    tasks = [task for path in (ROOT / "roles").glob("*/tasks/*.yml") for task in read(path) if f"surefoot.release.{step}" in task]
+    assert tasks
+    assert all("receipt" in task[f"surefoot.release.{step}"] for task in tasks)
+
+
 def test_plugins_are_no_packages() -> None:
     assert not list((ROOT / "plugins").rglob("__init__.py"))
 

@@ -13,9 +13,9 @@ from ansible_collections.surefoot.release.plugins.module_utils.pool.member impor
 
 
 def survey(params: t.Mapping[str, t.Any], run: Run) -> dict[str, t.Any]:
-    """`{backend, state, ours, reason}` for the options of the pool_member module; a pool that cannot be asked is C(unknown)."""
+    """`{backend, state, ours, up, reason}` for the options of the pool_member module; a pool that cannot be asked is C(unknown)."""
     try:
         seen = open_member(params, run).look()
     except Refused as error:
-        return dict(backend=params["backend"], state="unknown", ours=False, reason=str(error))
-    return dict(backend=params["backend"], state=seen.state, ours=seen.ours, reason=seen.detail)
+        return dict(backend=params["backend"], state="unknown", ours=False, up=None, reason=str(error))
+    return dict(backend=params["backend"], state=seen.state, ours=seen.ours, up=seen.up, reason=seen.detail)

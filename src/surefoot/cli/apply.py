@@ -15,6 +15,7 @@ from surefoot.cli.options import (
     json_option,
     load,
     lock_wait_option,
+    orphan_wait_option,
     project_option,
     which_feature,
 )
@@ -32,6 +33,7 @@ from surefoot.exits import Exit
 @click.option("--no-rollback", is_flag=True, help="Leave a failed release as it is.")
 @click.option("--no-way-back", is_flag=True, help="Also begin a release from which there is no way back.")
 @lock_wait_option
+@orphan_wait_option
 @feature_argument
 @ansible_options
 def command(
@@ -94,6 +96,7 @@ def _closing(code: Exit, feature: str) -> str:
     return {
         Exit.DONE: f"Next: surefoot plan {feature}",
         Exit.WAITING: f"Next: look at what is above, then surefoot plan {feature}",
+        Exit.REFUSED: "It was refused before it changed anything; once that is settled, apply again",
         Exit.ROLLED_BACK: "The failed release was rolled back; mend it and apply again",
         Exit.NOT_ROLLED_BACK: f"The failed release is still there; mend it and apply again, or surefoot rollback {feature}",
     }.get(code, "")

@@ -25,6 +25,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JS
 lock_wait_option = click.option(
     "--lock-wait", type=float, default=0.0, metavar="SECONDS", help="How long to wait while somebody else releases to the environment; not at all by default."
 )
+orphan_wait_option = click.option(
+    "--orphan-wait",
+    type=float,
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for what a run that was killed left at work on hosts.",
+)
 feature_argument = click.argument("feature", required=False)
 
 
@@ -71,8 +79,8 @@ def load(project_path: pathlib.Path, **given: t.Any) -> Project:
     """The project at a path, with what ansible is to be told."""
     from surefoot.project import Project
 
-    options = {"limit": given.get("limit"), "lock_wait": given.get("lock_wait", 0.0)}
-    return Project.load(project_path, ansible_arguments=ansible_arguments(given), command=without_values(sys.argv), **options)
+    waits = {name: given[name] for name in ("lock_wait", "orphan_wait") if name in given}
+    return Project.load(project_path, ansible_arguments=ansible_arguments(given), command=without_values(sys.argv), limit=given.get("limit"), **waits)
 
 
 def which_feature(project: Project, feature: str | None) -> str:

@@ -15,6 +15,7 @@ from surefoot.cli.options import (
     json_option,
     load,
     lock_wait_option,
+    orphan_wait_option,
     project_option,
     which_feature,
 )
@@ -28,6 +29,7 @@ from surefoot.exits import Exit
 @click.option("--to", metavar="RELEASE", help="Undo everything after this release.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @lock_wait_option
+@orphan_wait_option
 @feature_argument
 @ansible_options
 def command(project_path: pathlib.Path, environment: str | None, as_json: bool, to: str | None, yes: bool, feature: str | None, **given: t.Any) -> Exit:

@@ -49,6 +49,7 @@ def survey_document(surveyed: Surveyed, planned: FeaturePlan | None) -> dict[str
         "format": FORMAT,
         "hosts": {kind: list(hosts) for kind, hosts in surveyed.hosts.items()},
         "surveys": surveyed.surveys,
+        "at_work": surveyed.at_work,
         "failures": list(surveyed.failures),
         "disagreements": None if planned is None else [dataclasses.asdict(one) for one in planned.disagreements],
         "behind": None if planned is None else dict(planned.behind),
@@ -69,7 +70,7 @@ def _planned(plan: Plan, took: t.Mapping[str, Took]) -> dict[str, t.Any]:
 
 
 def _objection(objection: Objection) -> dict[str, t.Any]:
-    return {key: value for key, value in dataclasses.asdict(objection).items() if key != "host"}
+    return {key: value for key, value in dataclasses.asdict(objection).items() if key != "host" or value}
 
 
 def _releases(progress: Progress) -> list[dict[str, t.Any]]:

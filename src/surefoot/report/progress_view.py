@@ -8,6 +8,7 @@ import typing as t
 
 from rich.text import Text
 
+from ansible_collections.surefoot.release.plugins.plugin_utils.at_work import waited_for
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import spoken
 from surefoot.events import (
     AnsibleOutput,
@@ -24,6 +25,7 @@ from surefoot.events import (
     StepDone,
     SurveyStarted,
     WaitingForLock,
+    WaitingForOrphans,
 )
 from surefoot.report.console import SafeConsole, in_one_line
 
@@ -45,6 +47,7 @@ class ProgressView:
         self._console = console
         self._verbose = verbose
         self._started = time.monotonic()
+        self._warned: set[t.Hashable] = set()
         self._status = console.status("") if console.is_terminal else None
 
     def __enter__(self) -> t.Self:
@@ -78,9 +81,8 @@ class ProgressView:
                     self._line(f"      {line}", "red")
             case ReleaseEnded():
                 self._ended(event)
-            case OrphansEnded() | LeftDrained():
-                for warning in _warnings(event):
-                    self._line(f"  ! {warning}", "yellow")
+            case OrphansEnded() | LeftDrained() | WaitingForOrphans():
+                self._warn(event)
             case AnsibleOutput():
                 self._heard(event.text)
             case _:
@@ -94,6 +96,15 @@ class ProgressView:
     def _planned(self, plan: t.Mapping[str, t.Any]) -> None:
         if not plan["needed"] and plan["steps"]:
             self._line("  · all steps are done already; gates are asked and receipts checked", "dim")
+
+    def _warn(self, event: OrphansEnded | LeftDrained | WaitingForOrphans) -> None:
+        for about, warning in _warnings(event):
+            # What is waited for is told again and again; a line says it once, and the status how long it takes.
+            if about not in self._warned:
+                self._warned.add(about)
+                self._line(f"  ! {warning}", "yellow")
+            if isinstance(event, WaitingForOrphans):
+                self._now(f"{warning}, {spoken(event.left)} more")
 
     def _step(self, event: StepDone) -> None:
         step = event.step
@@ -120,10 +131,15 @@ class ProgressView:
             self._line(f"  {text}", "dim")
 
 
-def _warnings(event: OrphansEnded | LeftDrained) -> tuple[str, ...]:
-    if isinstance(event, LeftDrained):
-        return (event.message,)
-    return tuple(f"ended what a killed run had left at work: {process}" for process in event.processes)
+def _warnings(event: OrphansEnded | LeftDrained | WaitingForOrphans) -> t.Iterator[tuple[t.Hashable, str]]:
+    """What to tell, each with what it is about."""
+    match event:
+        case LeftDrained():
+            yield event.message, event.message
+        case OrphansEnded():
+            yield from ((number, f"ended what a killed run had left at work: {process}") for number, process in enumerate(event.processes))
+        case WaitingForOrphans():
+            yield from ((tuple(step[key] for key in ("host", "kind", "what", "pid")), waited_for(step["host"], [step])) for step in event.at_work)
 
 
 def _going_on(event: Event) -> str:

@@ -59,4 +59,6 @@ def test_all_that_is_returned_is_described(module: pathlib.Path) -> None:
     assert ("step" in returned) == (module.stem in STEPS)
     if "step" in returned:
         assert set(returned["step"]["contains"]) == {field.name for field in dataclasses.fields(Step)}
-    assert ("error" in returned) == ("describe(error)" in module.read_text() or "run_step" in module.read_text())
+    action = module.parents[1] / "action" / module.name
+    code = module.read_text() + (action.read_text() if action.exists() else "")
+    assert ("error" in returned) == ("describe(" in code or "run_step" in code)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Declared, Measured, Sample, Tally, judge, measure, percentile
+from ansible_collections.surefoot.release.plugins.plugin_utils.impact import Declared, Measured, Sample, Tally, beyond_repair, judge, measure, percentile
 
 INTERVAL, TIMEOUT = 0.1, 1.0
 
@@ -171,6 +171,45 @@ def test_samples_taken_in_as_they_arrive_say_what_they_say_at_once(each: list[tu
             waiting = [one for one in waiting if one.sent >= known]
     tally.fold(waiting)
     assert tally.measured() == measure(samples, interval=INTERVAL, timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "declared", "to_come", "reason"),
+    [
+        ("gggg", Declared(), 0, None),
+        ("gggbggggg", Declared(), 0, None),  # judged in the end, like everything that may have been chance
+        ("gggbgbg", Declared(), 10**6, "2 of 7 requests failed, declared none"),
+        ("gggbb", Declared(), 0, "no good answer for 0.19 s, declared no downtime"),
+        ("gggbbbb", Declared(downtime=1), 0, None),
+        ("ggg" + "b" * 12, Declared(downtime=1), 0, "no good answer for 1.19 s, declared 1.00 s"),
+        ("ggg" + "b" * 12 + "gggg", Declared(downtime=1), 0, "no good answer for 1.30 s, declared 1.00 s"),
+        ("gbgbgbg", Declared(errors=0.1), 23, None),
+        ("gbgbgbg", Declared(errors=0.1), 22, "3 of 7 requests failed, declared 10 %"),
+        ("gbbgbg", Declared(downtime=1, errors=0.1), 0, None),
+        ("gbbgbgbg", Declared(downtime=1, errors=0.1), 0, "2 of 8 requests failed outside the declared downtime, declared 10 %"),
+        ("ggg" + "-" * 30 + "ggg", Declared(), 0, None),
+    ],
+)
+def test_what_no_good_answer_can_make_good_again_is_known_at_once(pattern: str, declared: Declared, to_come: int, reason: str | None) -> None:
+    tally = Tally(interval=INTERVAL, timeout=TIMEOUT)
+    tally.fold(traffic(pattern))
+    reasons = beyond_repair(declared, tally.certain(), to_come)
+    assert any(reason in told for told in reasons) if reason else not reasons, reasons
+
+
+DECLARED = st.builds(Declared, downtime=st.sampled_from([0.0, 0.3, 1.0]), errors=st.sampled_from([0.0, 0.05, 0.2, 0.5]))
+
+
+@given(SAMPLES, SAMPLES, DECLARED)
+def test_whoever_is_stopped_early_would_have_failed_in_the_end(first: t.Any, rest: t.Any, declared: Declared) -> None:
+    sent, samples = 0.0, []
+    for pause, latency, ok in [*first, *rest]:
+        sent += pause
+        samples.append(good(sent, latency) if ok else bad(sent, latency))
+    tally = Tally(interval=INTERVAL, timeout=TIMEOUT)
+    tally.fold(samples[: len(first)])
+    if beyond_repair(declared, tally.certain(), len(rest)):
+        assert judge(declared, measure(samples, interval=INTERVAL, timeout=TIMEOUT)).verdict == "broken"
 
 
 def test_a_day_of_samples_takes_no_more_room_than_a_minute() -> None:

@@ -23,13 +23,15 @@ def cases() -> list[t.Any]:
 def test_plan(case: dict[str, t.Any]) -> None:
     undoing = parse_release(case["undoing"], "f") if "undoing" in case else None
     earlier = [parse_release(before, "f") for before in case.get("earlier", ())]
-    plan = plan_release(parse_release(case["release"], "f"), earlier, case["surveys"], case["hosts"], undoing)
+    plan = plan_release(parse_release(case["release"], "f"), earlier, case["surveys"], case["hosts"], undoing, case.get("away", ()))
     assert {step.kind: {host.host: [host.needed, host.reason] for host in step.hosts} for step in plan.steps} == case["expect"]
     hosts = dict.fromkeys(host for kind in ("install", "restart") for host in case["hosts"].get(kind, ()))
     for told, holds in (("rolling", plan.rolls), ("restoring", plan.restores)):
         assert told not in case or [host for host in hosts if holds(host)] == case[told]
     refused = [f"{refusal.host}: {refusal.message}" if refusal.host else refusal.message for refusal in plan.refusals]
     assert refused == case.get("refusals", [])
+    if "batches" in case:
+        assert [list(batch) for batch in plan.batches] == case["batches"]
 
 
 def test_there_are_cases() -> None:
