@@ -13,11 +13,9 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import VERSION
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from ansible_collections.surefoot.release.plugins.plugin_utils.text import UNPRINTABLE
 
 MIGRATION = re.compile(r"[^\s-]\S{0,199}")
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069\ufeff]")
-"""Control characters, halves of surrogate pairs, and what turns the direction of writing: nothing needs them, and terminals act on them."""
-
 _LINE = re.compile(r"[^\n]{1,2000}")
 _FORMS: t.Mapping[str, tuple[re.Pattern[str], str]] = {
     "version": (VERSION, "letters, digits, dots, dashes, plus signs and underscores, and begins with a letter or a digit"),

@@ -19,9 +19,11 @@ from ansible_collections.surefoot.release.plugins.action.environment_lock import
 from ansible_collections.surefoot.release.plugins.module_utils import environment_lock as locks
 from ansible_collections.surefoot.release.plugins.module_utils import receipt as receipts
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, SurefootError
+from ansible_collections.surefoot.release.plugins.plugin_utils import at_work
 from ansible_collections.surefoot.release.plugins.plugin_utils.answers import of_a_step
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import at_ramp_stage, reality_digest
 from ansible_collections.surefoot.release.plugins.plugin_utils.survey_form import problem_in
+from ansible_collections.surefoot.release.plugins.plugin_utils.surveying import understood
 from runner import _fakes
 from runner._fakes import answer
 from surefoot import plan_file
@@ -66,6 +68,24 @@ HOLDER: dict[str, t.Any] = {
     "ttl": 60,
     "uptime": 5.0,
     "process": {"host": "x"},
+}
+
+PLAIN = _fakes.survey()
+SURVEY = {
+    **PLAIN,
+    "receipt": RECEIPT,
+    "receipt_problem": "no room",
+    "service": {**PLAIN["service"], "others": [PLAIN["service"]]},
+    "migrations": {
+        **PLAIN["migrations"],
+        "engine": "sql",
+        "version": "2.0.0",
+        "unknown": ["0009"],
+        "irreversible": ["0002"],
+        "drift": [{"id": "1", "reason": ""}],
+    },
+    "flag": {**PLAIN["flag"], "audience": {"groups": ["staff"]}, "others": [{**PLAIN["flag"], "flag": "other", "audience": {"everyone": True}}]},
+    "cache": {"reachable": True, "needed": True, "stored": None, "declared": "a", "reason": ""},
 }
 
 _LEAVES = (
@@ -149,7 +169,7 @@ def test_whatever_a_step_answers_is_told_or_a_failure(result: dict[str, t.Any]) 
 
 
 @settings(max_examples=300, deadline=None)
-@given(VALUES | spoiled({**_fakes.survey(), "receipt": RECEIPT, "cache": {"reachable": True, "needed": True, "stored": None, "declared": "a", "reason": ""}}))
+@given(VALUES | spoiled(SURVEY))
 def test_by_whatever_a_host_answers_is_planned_or_it_is_refused(found: t.Any) -> None:
     if problem_in(found):
         return
@@ -164,6 +184,18 @@ def test_by_whatever_a_host_answers_is_planned_or_it_is_refused(found: t.Any) ->
     assert json.dumps(plan_document(planned), default=str)
     assert at_ramp_stage(releases[-1], 50, surveyed.surveys)
     assert reality_digest(surveyed.surveys)
+
+
+BUSY = {"kind": "restart", "what": "shop", "pid": 1, "user": 0, "since": 1.0, "seconds": 2.0}
+
+
+@settings(max_examples=200, deadline=None)
+@given(VALUES | spoiled({"survey": {}, "at_work": [BUSY, {**BUSY, "pid": None, "user": None, "seconds": None}]}))
+def test_whatever_is_at_work_is_named_or_a_failure(answered: t.Any) -> None:
+    result = understood(answered if isinstance(answered, dict) else {"at_work": answered})
+    for host, steps in {"h1": result.get("at_work") or []}.items():
+        assert not steps or at_work.waited_for(host, steps)
+        assert len(at_work.refusals({host: steps})) == len(at_work.told({host: steps})) == len(steps)
 
 
 def saved() -> SavedPlan:
