@@ -13,6 +13,7 @@ from ansible.utils.display import Display
 from ansible_collections.surefoot.release.plugins.plugin_utils.at_work import LOOK_SECONDS, waited_for
 from ansible_collections.surefoot.release.plugins.plugin_utils.known_artifacts import known_artifacts
 from ansible_collections.surefoot.release.plugins.plugin_utils.surveying import SurveyingAction
+from ansible_collections.surefoot.release.plugins.plugin_utils.text import one_line
 
 TELL_SECONDS = 10.0
 """How often a person is told of what is waited for."""
@@ -35,7 +36,7 @@ class ActionModule(SurveyingAction):
         deadline = tells_at + wait
         while result.get("at_work") and (left := deadline - time.monotonic()) > 0:
             if time.monotonic() >= tells_at:
-                Display().display(waited_for(str(variables["inventory_hostname"]), result["at_work"]))
+                Display().display(one_line(waited_for(str(variables["inventory_hostname"]), result["at_work"])))
                 tells_at += TELL_SECONDS
             time.sleep(min(LOOK_SECONDS, left))
             result = super().run(None, variables)

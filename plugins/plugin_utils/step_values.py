@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the values of a step may be, whoever says them: a person in a feature file, or for the way back a host that told what was there before.
 
-A step is written out. A template in it would be one text to whoever plans and another to whoever performs, and out of a host's mouth a command.
+What says which version, migration, flag or cache is meant is written out: a template would be one text to whoever plans and another to whoever performs.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import VERSION
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from ansible_collections.surefoot.release.plugins.plugin_utils.text import UNPRINTABLE
 
 MIGRATION = re.compile(r"[^\s-]\S{0,199}")
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069\ufeff]")
-"""Control characters, halves of surrogate pairs, and what turns the direction of writing: nothing needs them, and terminals act on them."""
-
-LONGEST = 2000
+_LINE = re.compile(r"[^\n]{1,2000}")
+_FORMS: t.Mapping[str, tuple[re.Pattern[str], str]] = {
+    "version": (VERSION, "letters, digits, dots, dashes, plus signs and underscores, and begins with a letter or a digit"),
+    "to": (MIGRATION, "the name of a migration, without spaces, and begins with no dash"),
+    "flag": (_LINE, "one line of text"),
+    "prefix": (_LINE, "one line of text"),
+}
+_WRITTEN_OUT = "write it out; what differs between environments is a variable of the inventory, and gates and audiences may use those"
 _TEMPLATE = re.compile(r"\{[{%#]")
 _AUDIENCE: t.Mapping[str, t.Callable[[t.Any], bool]] = {
     "everyone": lambda value: isinstance(value, bool),
@@ -35,26 +40,25 @@ def template_in(text: str) -> bool:
 
 
 def check_values(kind: str, step: t.Mapping[str, t.Any]) -> None:
-    """Raise InvalidInput for a value that a step of this kind cannot have."""
-    for key, value in step.items():
-        # Gates are no part of what a step does, and hold templates.
-        for text in _texts(value) if key != "verify" else ():
-            if template_in(text):
-                todo = "write it out; what differs between environments is a variable of the inventory, and gates may use those"
-                raise InvalidInput(f"{kind}.{key} holds a template, and a step is written out", seen=_short(text), todo=todo)
-            if UNPRINTABLE.search(text) or "\n" in text or len(text) > LONGEST:
-                raise InvalidInput(f"{kind}.{key} is not one line of text that can be read", seen=_short(text))
-    for key, pattern, meaning in (
-        ("version", VERSION, "letters, digits, dots, dashes, plus signs and underscores, and begins with a letter or a digit"),
-        ("to", MIGRATION, "the name of a migration, without spaces, and begins with no dash"),
-    ):
-        if key in step and not (isinstance(step[key], str) and pattern.fullmatch(step[key])):
-            raise InvalidInput(f"{kind}.{key} is {meaning}", seen=_short(step[key]))
-    for key in ("flag", "prefix"):
-        if key in step and not isinstance(step[key], str):
+    """Raise InvalidInput for a value that a step of this kind cannot have. Whom it opens a feature to is seen to by `check_audience`."""
+    for key, (form, meaning) in _FORMS.items():
+        if key not in step:
+            continue
+        if not isinstance(step[key], str):
             raise InvalidInput(f"{kind}.{key} is text", seen=_short(step[key]))
-    if step.get("audience") is not None and not is_audience(step["audience"]):
-        raise InvalidInput("An audience is everyone: true, or nobody: true, or groups, users and a percentage", seen=_short(step["audience"]))
+        if template_in(step[key]):
+            raise InvalidInput(f"{kind}.{key} holds a template, and is to be written out", seen=_short(step[key]), todo=_WRITTEN_OUT)
+        if not form.fullmatch(step[key]) or UNPRINTABLE.search(step[key]):
+            raise InvalidInput(f"{kind}.{key} is {meaning}", seen=_short(step[key]))
+
+
+def check_audience(audience: t.Any) -> None:
+    """Raise InvalidInput for what is no audience, or holds a template, which a person may write and a host may not say."""
+    if not is_audience(audience):
+        raise InvalidInput("An audience is everyone: true, or nobody: true, or groups, users and a percentage", seen=_short(audience))
+    for name in (*audience.get("groups", ()), *audience.get("users", ())):
+        if template_in(name) or not _LINE.fullmatch(name) or UNPRINTABLE.search(name):
+            raise InvalidInput("Groups and users are written out, each on one line", seen=_short(name))
 
 
 def is_audience(value: t.Any) -> bool:
@@ -64,17 +68,6 @@ def is_audience(value: t.Any) -> bool:
 
 def _are_names(value: t.Any) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value)
-
-
-def _texts(value: t.Any) -> t.Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, t.Mapping):
-        for key, part in value.items():
-            yield from (*_texts(key), *_texts(part))
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from _texts(part)
 
 
 def _short(value: t.Any) -> str:

@@ -18,7 +18,7 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.answers import wi
 from ansible_collections.surefoot.release.plugins.plugin_utils.known_survey import asked_of, known_survey, masked
 from ansible_collections.surefoot.release.plugins.plugin_utils.plain import plain
 from ansible_collections.surefoot.release.plugins.plugin_utils.role_variables import survey_options
-from ansible_collections.surefoot.release.plugins.plugin_utils.survey_form import problem_in
+from ansible_collections.surefoot.release.plugins.plugin_utils.survey_form import are_at_work, problem_in
 
 
 class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
@@ -56,9 +56,11 @@ def understood(answer: dict[str, t.Any]) -> dict[str, t.Any]:
     """What a host said, without what only the controller tells; a failure where it should have been a survey and is none."""
     told = {key: value for key, value in answer.items() if key not in {"artifacts", "asked", "hosts"}}
     problem = problem_in(told.get("survey")) if "survey" in told or not (told.get("failed") or told.get("unreachable")) else None
+    if problem is None and not are_at_work(told.get("at_work")):
+        problem = "steps at work that are none"
     if problem is None:
         return told
-    told.pop("survey", None)
+    told = {key: value for key, value in told.items() if key not in {"survey", "at_work"}}
     message = f"The host answered, but not with a survey; found: {problem}; next: find out who answers there"
     return {**told, "failed": True, "msg": message}
 

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
-from ansible_collections.surefoot.release.plugins.plugin_utils.step_values import check_values
+from ansible_collections.surefoot.release.plugins.plugin_utils.step_values import check_audience, check_values
 
 Before = t.Mapping[str, t.Mapping[str, t.Mapping[str, t.Any]]]
 """For each kind of step and each host the state found before the release, as plans give it."""
@@ -88,6 +88,8 @@ def _unusable(kind: str, step: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     """What hosts said was there before, and no release may say: it is shown, and led back to by nobody."""
     try:
         check_values(kind, step)
+        if step.get("audience") is not None:
+            check_audience(step["audience"])
     except InvalidInput as error:
         yield f"what was there before is nothing to go back to: {error.message}, found: {error.seen}"
 

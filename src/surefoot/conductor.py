@@ -250,7 +250,7 @@ class Conductor:
                     for told in _tell(name, event):
                         if isinstance(told, HostFailed):
                             failures.append(f"{told.host}: {told.message}")
-                            busy.append((event.result.get("error") or {}).get("kind") == Busy.__name__)
+                            busy.append(_kind_of(event.result.get("error")) == Busy.__name__)
                         if isinstance(told, GateAsked):
                             verdicts.add(told.verdict)
                         if isinstance(told, StepDone):
@@ -337,6 +337,10 @@ def _tell(release: str, answer: HostAnswered) -> t.Iterator[Event]:
     if answer.state in {"failed", "unreachable"}:
         message = str(result.get("msg") or result.get("stderr") or "failed without a message").strip()
         yield HostFailed(release=release, host=answer.host, task=answer.task, message=message, unreachable=answer.state == "unreachable")
+
+
+def _kind_of(error: t.Any) -> t.Any:
+    return error.get("kind") if isinstance(error, t.Mapping) else None
 
 
 def _took(step: t.Mapping[str, t.Any]) -> float:

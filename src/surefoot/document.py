@@ -14,7 +14,7 @@ import yaml
 from yaml.resolver import Resolver
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
-from ansible_collections.surefoot.release.plugins.plugin_utils.step_values import UNPRINTABLE
+from ansible_collections.surefoot.release.plugins.plugin_utils import text as texts
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,8 @@ _TAG = "tag:yaml.org,2002:"
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
+
+visible, one_line = texts.visible, texts.one_line
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,16 +83,6 @@ def parse_document(content: bytes, *, name: str) -> Document:
         line = content.count(b"\n", 0, error.start) + 1
         raise InvalidInput(f"{name}:{line}: This is not UTF-8 text", seen=f"byte 0x{content[error.start]:02x}", todo="save it as UTF-8") from error
     return _Reader(text, name).document()
-
-
-def visible(text: str) -> str:
-    """`text` with whatever a terminal would act on escaped; lines and tabs stay."""
-    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
-
-
-def one_line(text: str) -> str:
-    """`text` visible and on one line, so that it is not taken for a line of ours."""
-    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def printable(text: str, *, most: int = 80) -> str:
@@ -234,6 +226,6 @@ class _Reader:
 
     def _text(self, event: t.Any) -> str:
         value = str(event.value)
-        if found := UNPRINTABLE.search(value):
+        if found := texts.UNPRINTABLE.search(value):
             self._refuse(event, f"The text holds the character U+{ord(found[0]):04X}", "leave it out")
         return value

@@ -94,7 +94,9 @@ def _http_url(value: str) -> str:
 
 def _written_out(value: t.Any) -> t.Any:
     if isinstance(value, str) and template_in(value):
-        raise ValueError("A step is written out, without templates; what differs between environments is a variable of the inventory, and gates may use those")
+        raise ValueError(
+            "This is written out, without templates; what differs between environments is a variable of the inventory, and gates and audiences may use those"
+        )
     return value
 
 

@@ -98,8 +98,8 @@ class Audience(Model):
 
     everyone: bool = False
     nobody: bool = False
-    groups: Many[Plain] = ()
-    users: Many[Plain] = ()
+    groups: Many[Text] = ()
+    users: Many[Text] = ()
     percentage: Percentage | None = Field(default=None, description="A share of users, the same ones each time")
 
     @model_validator(mode="after")

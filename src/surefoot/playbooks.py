@@ -266,6 +266,7 @@ _STEPS = ("migrate", "install", "restart", "pool_member", "flush_cache", "enable
 _TOLD_BY: t.Mapping[str, t.Collection[str]] = {
     "gate": ("gate",),
     "survey": ("release_info", "receipt"),
+    "at_work": ("release_info",),
     "step": _STEPS,
     "activation": _STEPS,
     "lock": ("environment_lock",),

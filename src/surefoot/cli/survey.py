@@ -25,8 +25,6 @@ def command(project_path: pathlib.Path, environment: str | None, as_json: bool, 
     """
     import dataclasses
 
-    from rich.text import Text
-
     from ansible_collections.surefoot.release.plugins.plugin_utils.at_work import told
     from surefoot.ledger import LedgerError
     from surefoot.report.console import console
@@ -48,7 +46,7 @@ def command(project_path: pathlib.Path, environment: str | None, as_json: bool, 
     else:
         console().print(survey_table(surveyed))
         for step in told(surveyed.at_work):
-            console().print(Text(f"! {step}", style="yellow"))
+            console().say(f"! {step}", style="yellow")
         for failure in surveyed.failures:
             console(stderr=True).say(failure, style="red")
         for remark in survey_remarks(planned) if planned else ():
