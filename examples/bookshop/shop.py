@@ -65,7 +65,11 @@ def stop(root: pathlib.Path) -> list[int]:
     """End the shop's processes, supervisord first and then whatever a killed supervisord left behind; the ids of those ended."""
     if not (root / "shop.json").exists():
         return []
-    return [pid for pid_file in read_layout(root).pid_files if (pid := end(pid_file)) is not None]
+    layout = read_layout(root)
+    ended = [pid for pid_file in layout.pid_files if (pid := end(pid_file)) is not None]
+    if root not in layout.socket.parents:  # it would be found by nobody once `root` is gone; start makes it again
+        shutil.rmtree(layout.socket.parent, ignore_errors=True)
+    return ended
 
 
 def end(pid_file: pathlib.Path) -> int | None:
@@ -94,7 +98,6 @@ def remove(root: pathlib.Path) -> None:
     """Stop the shop in `root` and remove the directory; only a directory that holds a shop, or nothing, is removed."""
     stop(root)
     if (root / "shop.json").exists():
-        shutil.rmtree(read_layout(root).socket.parent)
         shutil.rmtree(root)
 
 

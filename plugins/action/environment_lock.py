@@ -1,22 +1,29 @@
 # Copyright (c) 2026 the surefoot maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of the lock: says who we are, tells whether a holder on this same controller is dead, and beats for one that lives."""
+"""The controller's half of the lock: says who we are, tells whether a holder on this same controller is dead, and beats for one that lives.
+
+What the lock host answered last is kept in the directory that ansible-playbook has for itself, which is gone when it ends.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import hashlib
+import json
 import os
 import socket
 import sys
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
 from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
-from ansible_collections.surefoot.release.plugins.plugin_utils.heartbeat import keep
+from ansible_collections.surefoot.release.plugins.plugin_utils.heartbeat import clock, keep, last_beat
 
 MODULE = "surefoot.release.environment_lock"
 
@@ -36,10 +43,15 @@ class ActionModule(ActionBase):
             arguments = {**ours, **arguments}
         if arguments.get("state") == "kept" and not self._task.check_mode:
             return self._keep(arguments, task_vars)
+        if (state := arguments.get("state")) == "refreshed" and (known := _recall(str(arguments.get("token")), float(arguments.get("within", 0)))):
+            return known
+        begun = clock()
         result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         holder = result.get("holder")
         if result.get("failed") and isinstance(holder, dict) and is_gone(holder):
             result = self._execute_module(module_name=MODULE, module_args={**arguments, "gone": holder["token"]}, task_vars=task_vars)
+        if state != "read" and not result.get("failed") and result.get("lock") and not self._task.check_mode:
+            _remember(result["lock"], begun)
         return t.cast("dict[str, t.Any]", result)
 
     def _keep(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
@@ -58,6 +70,30 @@ class ActionModule(ActionBase):
         started = process_of(pid)
         answer = dict(keep(beat, heart, ttl, lambda: _is_there(pid) and process_of(pid) == started))
         return answer if answer.get("failed") else {**answer, "changed": False}
+
+
+def _answer_file(token: str) -> str:
+    return os.path.join(constants.DEFAULT_LOCAL_TMP, f"surefoot-lock-{hashlib.sha256(token.encode()).hexdigest()}")
+
+
+def _remember(lock: t.Mapping[str, t.Any], begun: float) -> None:
+    """Keep what the host said when it was asked at `begun`. Not being able to costs only asking again."""
+    with contextlib.suppress(OSError):
+        path = _answer_file(str(lock["token"]))
+        with open(f"{path}.new", "w", encoding="utf-8") as stream:
+            json.dump(lock, stream, default=str)
+        os.utime(f"{path}.new", (begun, begun))
+        os.replace(f"{path}.new", path)
+
+
+def _recall(token: str, within: float) -> dict[str, t.Any] | None:
+    """The last good answer, if it is not older than `within` seconds."""
+    with contextlib.suppress(OSError, ValueError):
+        path = _answer_file(token)
+        if (age := clock() - last_beat(path)) < within:
+            with open(path, encoding="utf-8") as stream:
+                return {"changed": False, "lock": json.load(stream), "taken_over": None, "reason": f"it was refreshed {age:.0f} s ago"}
+    return None
 
 
 def _is_there(pid: int) -> bool:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -28,10 +29,10 @@ class ActionModule(ActionBase):
             }
         )
         after = before(args["phase"]) if args["after"] is None else args["after"]
-        hostvars = variables["hostvars"]
+        of_host = functools.cache(variables["hostvars"].__getitem__)  # ansible puts them together anew each time
 
         def variable(host: str, name: str) -> t.Any:
-            return hostvars[host].get(name)
+            return of_host(host).get(name)
 
         if args["ended"]:
             drained = left_drained(args["planned"].get(args["phase"], ()), variable)

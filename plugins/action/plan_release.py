@@ -42,11 +42,13 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from error
         if plan.refusals:
             raise AnsibleActionFail(_refused(plan))
+        between, after = with_names(release.batch_gates), with_names(release.verify)
         facts = {
             "surefoot_release": {
                 **plain(written),
                 **{kind: dict(step) for kind, step in stage.steps.items()},
-                "verify": with_names(plain(written).get("verify", ())),
+                **({"restart": {**stage.steps["restart"], "verify": between}} if "restart" in stage.steps else {}),
+                "verify": after,
                 "digest": release.digest(),
             },
             "surefoot_plan": {
@@ -56,13 +58,14 @@ class ActionModule(ActionBase):
                 "unstaged": [
                     host for host in dict.fromkeys([*hosts["install"], *hosts["migrate"]]) if not has_staged(surveys.get(host, {}), release.staged_version)
                 ],
+                "activates_apart": wanted.activates_apart,
                 "final": stage is release,
             },
             "surefoot_root": scope["root"],
             "surefoot_app": scope["app"],
         }
         # With -v ansible prints what comes back; a plan is worth seeing, but not at the price of a token.
-        result.update(changed=False, facts=facts, plan=plan.as_mapping(), _ansible_no_log=_has_secrets(facts["surefoot_release"]["verify"]))
+        result.update(changed=False, facts=facts, plan=plan.as_mapping(), _ansible_no_log=_has_secrets([*between, *after]))
         return t.cast("dict[str, t.Any]", result)
 
 

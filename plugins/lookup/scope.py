@@ -40,6 +40,10 @@ options:
       - Works in tasks, where the variables of a host are there, and not in the keywords of a play.
     type: bool
     default: false
+  trusted:
+    description: Whether templates in the feature file are followed. What comes from hosts is not to be trusted.
+    type: bool
+    default: true
 seealso:
   - module: surefoot.release.plan_release
 """
@@ -94,7 +98,7 @@ class LookupModule(LookupBase):
         """The scope, of files worked out once in a run: it is a variable of plays, and every task on every host would work it out again."""
         if isinstance(feature, t.Mapping):
             return self._worked_out(path, feature, release, groups)
-        key = (_stamp(path), _stamp(feature), release, json.dumps(groups, default=list))
+        key = (_stamp(path), _stamp(feature), release, self.get_option("trusted"), json.dumps(groups, default=list))
         if key not in _KNOWN:
             _KNOWN[key] = self._worked_out(path, feature, release, groups)
         return _KNOWN[key]
@@ -102,7 +106,7 @@ class LookupModule(LookupBase):
     def _worked_out(self, path: str, feature: t.Mapping[str, t.Any] | str, release: str | None, groups: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
         inventory = self._inventory(groups)
         project = self._load(path)
-        content = feature if isinstance(feature, t.Mapping) else self._load(feature)
+        content = feature if isinstance(feature, t.Mapping) else self._load(feature, trusted=self.get_option("trusted"))
         return {**scope_of(project, content, release, lambda name: self._hosts(inventory, name)), "root": os.path.dirname(path)}
 
     def _resolved(self, scope: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -123,11 +127,11 @@ class LookupModule(LookupBase):
         named = os.path.join(root, "features", f"{term}.yml")
         return named if os.path.sep not in str(term) and os.path.isfile(named) else os.path.join(root, str(term))
 
-    def _load(self, path: str) -> t.Any:
-        """The content of a file whose author may write templates in it, as in any variable file."""
+    def _load(self, path: str, *, trusted: bool = True) -> t.Any:
+        """The content of a file; the author of one that is trusted may write templates in it, as in any variable file."""
         if not os.path.isfile(path):
             raise InvalidInput("A file is missing", seen=path, todo="run from the directory of surefoot.yml, or name the file")
-        content = self._loader.load_from_file(path, trusted_as_template=True)
+        content = self._loader.load_from_file(path, trusted_as_template=trusted)
         if not isinstance(content, t.Mapping):
             raise InvalidInput("The file holds no mapping", seen=path)
         return content

@@ -6,6 +6,7 @@
     SurefootError          something a person must read
     ├── InvalidInput       a value given to us cannot be used; nothing was changed
     ├── Refused            the state found is not the state expected; nothing was changed
+    │   └── Busy           another is at work on it, and did not end in time
     └── StepFailed         a step was begun and could not be finished
 
 Each edge translates the tree once: modules to C(fail_json), action plugins to C(AnsibleActionFail), the CLI to an exit code.
@@ -44,6 +45,13 @@ class InvalidInput(SurefootError):
 
 class Refused(SurefootError):
     """The state found is not the state expected; nothing was changed."""
+
+
+class Busy(Refused):
+    """Another is at work on what was to be changed, and did not end in time.
+
+    Other refusals may come when a step has begun, and then only say that they themselves changed nothing; this one always comes before.
+    """
 
 
 class StepFailed(SurefootError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import socket
 import time
 import typing as t
 from urllib.parse import urlsplit
@@ -90,6 +91,18 @@ def ask(params: t.Mapping[str, t.Any], url: str, *, timeout: float = ATTEMPT_SEC
             return Answer(url, response.code, body, {name.lower(): value for name, value in response.headers.items()})
     except (OSError, http.client.HTTPException, ValueError) as error:
         return _no_answer(url, error)
+
+
+def refuses(url: str, *, timeout: float) -> bool:
+    """Whether nobody listens where `url` leads. Nothing is asked, so it costs next to nothing."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), timeout).close()
+    except ConnectionRefusedError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def version_in(answer: Answer, *, key: str | None, header: str | None) -> str | None:

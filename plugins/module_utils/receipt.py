@@ -26,7 +26,7 @@ def read(path: str) -> dict[str, t.Any] | None:
     """The receipt at `path`, or None where nothing was ever released. Raises Refused for a file that is not a receipt of this format.
 
     A receipt is `{receipt, app, environment, live_version, verified_versions, releases}`, where each of `releases` is
-    `{feature, release, digest, outcome, version, at, run}` in the order of time and `outcome` is verified or rolled_back.
+    `{feature, release, digest, outcome, version, at, run}` in the order of time and `outcome` is verified, adopted or rolled_back.
     """
     try:
         with open(path, "rb") as stream:
@@ -127,6 +127,7 @@ def _verified(versions: t.Sequence[str], outcome: str, live: str | None) -> list
     """The verified versions in the order in which they went live; a way back takes off what lies above the version it led to."""
     if live is None:
         return list(versions)
-    if outcome == "verified":
+    # What somebody adopted serves users too, and is what a way back leads to.
+    if outcome in ("verified", "adopted"):
         return [*(version for version in versions if version != live), live]
     return list(versions[: versions.index(live) + 1]) if live in versions else list(versions)

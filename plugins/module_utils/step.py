@@ -37,27 +37,44 @@ class Step:
     reversible: bool = True
     duration_ms: int = 0
 
+    @property
+    def changed(self) -> bool:
+        """Whether the state is another one afterwards."""
+        return dict(self.before) != dict(self.after)
+
+    @property
+    def diff(self) -> dict[str, str]:
+        """The difference as Ansible shows it."""
+        return dict(before=_pretty(self.before), after=_pretty(self.after))
+
 
 def result(step: Step, **extra: t.Any) -> dict[str, t.Any]:
     """The module result for a step: `changed` follows from `before` and `after`, and so does `diff`."""
-    before, after = dict(step.before), dict(step.after)
-    return dict(
-        changed=before != after,
-        diff=dict(before=_pretty(before), after=_pretty(after)),
-        step=dataclasses.asdict(step),
-        **extra,
-    )
+    return dict(changed=step.changed, diff=step.diff, step=dataclasses.asdict(step), **extra)
 
 
-def run_step(module: AnsibleModule, perform: t.Callable[[], Step], lock: t.ContextManager[None] | None = None) -> None:
-    """Run `perform` under `lock`, in check mode without it, time it, and leave the module with its step or with one clear failure."""
-    started = time.monotonic()
+def run_step(
+    module: AnsibleModule, perform: t.Callable[[], Step], lock: t.ContextManager[None] | None = None, activate: t.Callable[[], Step] | None = None
+) -> None:
+    """Run `perform` under `lock`, in check mode without it, time it, and leave the module with its step or with one clear failure.
+
+    `activate` is a step that goes before it in the same run, and is told of as `activation`.
+    """
     try:
         with lock if lock and not module.check_mode else contextlib.nullcontext():
-            step = perform()
+            activation = _timed(activate) if activate else None
+            step = _timed(perform)
     except SurefootError as error:
         module.fail_json(msg=str(error), error=describe(error))
-    module.exit_json(**result(dataclasses.replace(step, duration_ms=int((time.monotonic() - started) * 1000))))
+    told = result(step)
+    if activation:
+        told.update(changed=activation.changed or step.changed, diff=[activation.diff, step.diff], activation=dataclasses.asdict(activation))
+    module.exit_json(**told)
+
+
+def _timed(perform: t.Callable[[], Step]) -> Step:
+    started = time.monotonic()
+    return dataclasses.replace(perform(), duration_ms=int((time.monotonic() - started) * 1000))
 
 
 def _pretty(state: t.Mapping[str, t.Any]) -> str:

@@ -107,7 +107,7 @@ def _cache(params: Params, run: Run) -> dict[str, t.Any]:
 def _flag(params: Params, run: Run) -> dict[str, t.Any]:
     from ansible_collections.surefoot.release.plugins.module_utils.flags import options, survey
 
-    return survey.survey(_checked("enable_feature", options.ARGUMENT_SPEC, params))
+    return survey.survey(_checked("enable_feature", dict(options.ARGUMENT_SPEC, others=dict(type="list", elements="str")), params))
 
 
 _LOOKS: dict[str, tuple[str, t.Callable[[Params, Run], dict[str, t.Any]]]] = dict(

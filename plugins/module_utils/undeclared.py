@@ -49,8 +49,9 @@ def _live(survey: Survey) -> Traces:
 
 def _processes(survey: Survey) -> Traces:
     service = _part(survey, "service")
-    units = [("the process (pid, start)", service), *(("the process (pid, start) of %s" % other["name"], other) for other in service.get("others", ()))]
-    return {trace: (unit["pid"], unit["started_at"]) if unit["running"] else "not running" for trace, unit in units if unit.get("known")}
+    process = "the process (pid, ticks at its start)"
+    units = [(process, service), *(("%s of %s" % (process, other["name"]), other) for other in service.get("others", ()))]
+    return {trace: (unit["pid"], unit["ticks"]) if unit["running"] else "not running" for trace, unit in units if unit.get("known")}
 
 
 def _migrations(survey: Survey) -> Traces:
@@ -65,7 +66,8 @@ def _fingerprint(survey: Survey) -> Traces:
 
 def _audience(survey: Survey) -> Traces:
     flag = _part(survey, "flag")
-    return {"the flag's audience": "not ours" if flag["foreign"] else flag["audience"] or _NOTHING} if flag else {}
+    flags = [("the flag's audience", flag), *(("the audience of %s" % other["flag"], other) for other in flag.get("others", ()))] if flag else []
+    return {trace: "not ours" if one["foreign"] else one["audience"] or _NOTHING for trace, one in flags}
 
 
 _TRACES: dict[str, t.Callable[[Survey], Traces]] = {

@@ -62,6 +62,13 @@ options:
     description: For how many seconds the lock is kept after it was taken, and after each refresh. At most a day.
     type: float
     default: 60
+  within:
+    description:
+      - With O(state=refreshed) the host is not asked where the same C(ansible-playbook) had a good answer within that many seconds. Until O(ttl) is over
+        nobody takes over, so a small share of it is enough.
+      - A lock that was removed by hand is noticed that much later.
+    type: float
+    default: 0
   heart:
     description:
       - A file on the controller that the holder made, for O(state=kept). Its modification time is when the last good beat was begun, by the clock of that
@@ -217,6 +224,7 @@ def main() -> None:
             command=dict(type="str"),
             pid=dict(type="int"),
             ttl=dict(type="float", default=60),
+            within=dict(type="float", default=0),
             heart=dict(type="path"),
             process=dict(type="dict"),
             gone=dict(type="str"),

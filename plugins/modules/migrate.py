@@ -68,6 +68,12 @@ options:
     type: str
     choices: [migrated, reverted]
     default: migrated
+  reversible_only:
+    description:
+      - Refuse, before anything changes, to apply a migration that has no way down.
+      - The runner asks for it unless a release without a way back was confirmed, since that may be seen only once the artifact is staged.
+    type: bool
+    default: false
   virtualenv:
     description:
       - The virtualenv of the application, for O(engine=alembic); relative to O(path) or absolute.

@@ -39,10 +39,31 @@ options:
     type: str
     required: true
   outcome:
-    description: Whether the release was verified or has been rolled back.
+    description: Whether the release was verified, has been rolled back, or was there and somebody adopted it.
     type: str
-    choices: [verified, rolled_back]
+    choices: [verified, rolled_back, adopted]
     default: verified
+  also:
+    description:
+      - More releases of the feature to note before this one, in the same write.
+      - One that is rolled back is only noted where it was in place.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      release:
+        description: The name of the release.
+        type: str
+        required: true
+      digest:
+        description: The digest of the release.
+        type: str
+        required: true
+      outcome:
+        description: As O(outcome).
+        type: str
+        choices: [verified, rolled_back, adopted]
+        required: true
   run:
     description: The run of the runner that did it.
     type: str
@@ -183,6 +204,7 @@ survey:
     service:
       description:
         - Whether the service is C(running), its C(pid), C(version) and C(started_at), and whether it is C(stale), with the C(reason).
+        - C(ticks) is when its process was started in ticks of the kernel since the host did, which no change of a clock moves.
         - Under C(others) the same of each unit that goes with it, with its C(name).
       type: dict
       returned: always
@@ -191,7 +213,9 @@ survey:
       type: dict
       returned: always
     migrations:
-      description: The C(current), C(applied), C(pending) and C(unknown) migrations, and C(drift) where an applied one was edited.
+      description:
+        - The C(current), C(applied), C(pending) and C(unknown) migrations, and C(drift) where an applied one was edited.
+        - The C(version) whose artifact was read, and which of the pending ones are C(irreversible), which is without a way down.
       type: dict
       returned: always
     cache:
@@ -199,7 +223,9 @@ survey:
       type: dict
       returned: always
     flag:
-      description: The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
+      description:
+        - The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
+        - Under C(others) the same of the other flags that releases set, each with its name as C(flag).
       type: dict
       returned: always
 error:
@@ -223,6 +249,8 @@ from ansible_collections.surefoot.release.plugins.module_utils.step import Step,
 from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
 from ansible_collections.surefoot.release.plugins.module_utils.undeclared import Survey, live_version, undeclared
 
+_OUTCOMES = ["verified", "rolled_back", "adopted"]
+
 
 def main() -> None:
     module = AnsibleModule(
@@ -234,7 +262,15 @@ def main() -> None:
             feature=dict(type="str", required=True),
             release=dict(type="str", required=True),
             digest=dict(type="str", required=True),
-            outcome=dict(type="str", choices=["verified", "rolled_back"], default="verified"),
+            outcome=dict(type="str", choices=_OUTCOMES, default="verified"),
+            also=dict(
+                type="list",
+                elements="dict",
+                default=[],
+                options=dict(
+                    release=dict(type="str", required=True), digest=dict(type="str", required=True), outcome=dict(type="str", choices=_OUTCOMES, required=True)
+                ),
+            ),
             run=dict(type="str", default=""),
             before=dict(type="dict"),
             live_before=dict(type="str"),
@@ -272,13 +308,22 @@ def _entered(params: t.Mapping[str, t.Any], survey: Survey) -> tuple[Step, dict[
     """The step, and the receipt it leaves."""
     old = survey["receipt"]
     live = live_version(survey) or (old or {}).get("live_version")
-    entry = {key: params[key] for key in ("feature", "release", "digest", "outcome", "run")}
-    entry["at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    at = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     identity = dict(app=params["app"], environment=params["environment"])
-    new = receipts.with_entry(old, identity, entry, live=live, live_before=params["live_before"] or live_version(params["before"] or {}))
+    new = old
+    for told in (*params["also"], params):
+        if told is params or told["outcome"] != "rolled_back" or _was_there(old, params["feature"], told["release"]):
+            entry = dict({key: told[key] for key in ("release", "digest", "outcome")}, feature=params["feature"], run=params["run"], at=at)
+            new = receipts.with_entry(new, identity, entry, live=live, live_before=params["live_before"] or live_version(params["before"] or {}))
+    assert new is not None
     needed = new != old
     reason = "%s is %s here" % (params["release"], params["outcome"].replace("_", " ")) if needed else "%s is in the receipt already" % params["release"]
     return Step(kind="receipt", needed=needed, reason=reason, before=_told(old), after=_told(new)), new
+
+
+def _was_there(receipt: t.Mapping[str, t.Any] | None, feature: str, release: str) -> bool:
+    last = [entry["outcome"] for entry in (receipt or {}).get("releases", ()) if (entry["feature"], entry["release"]) == (feature, release)]
+    return bool(last) and last[-1] != "rolled_back"
 
 
 def _told(receipt: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:

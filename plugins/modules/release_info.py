@@ -110,6 +110,7 @@ survey:
     service:
       description:
         - Whether the service is C(running), its C(pid), C(version) and C(started_at), and whether it is C(stale), with the C(reason).
+        - C(ticks) is when its process was started in ticks of the kernel since the host did, which no change of a clock moves.
         - Under C(others) the same of each unit that goes with it, with its C(name).
       type: dict
       returned: always
@@ -118,7 +119,9 @@ survey:
       type: dict
       returned: always
     migrations:
-      description: The C(current), C(applied), C(pending) and C(unknown) migrations, and C(drift) where an applied one was edited.
+      description:
+        - The C(current), C(applied), C(pending) and C(unknown) migrations, and C(drift) where an applied one was edited.
+        - The C(version) whose artifact was read, and which of the pending ones are C(irreversible), which is without a way down.
       type: dict
       returned: always
     cache:
@@ -126,7 +129,9 @@ survey:
       type: dict
       returned: always
     flag:
-      description: The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
+      description:
+        - The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
+        - Under C(others) the same of the other flags that releases set, each with its name as C(flag).
       type: dict
       returned: always
 error:

@@ -251,6 +251,21 @@ options:
     description:
       - Whether this member is out of its pool. It changes nothing but what a failure and RV(step.impact) say about users.
     type: bool
+  activate:
+    description:
+      - A version to make live first, in the same run, as M(surefoot.release.install) does with C(state=live). Every further run on a host takes time in
+        which a batch is out of its pool.
+      - The version must be staged.
+    type: dict
+    suboptions:
+      path:
+        description: The directory the application is installed in.
+        type: path
+        required: true
+      version:
+        description: The version to make live.
+        type: str
+        required: true
 """
 
 EXAMPLES = r"""
@@ -274,6 +289,17 @@ EXAMPLES = r"""
         stable_for: 5
     method: auto
     path: /srv/bookshop
+    health_url: http://127.0.0.1:8000/live
+    version_key: version
+
+- name: Make a staged version live and run it
+  surefoot.release.restart:
+    manager: systemd
+    service: bookshop.service
+    path: /srv/bookshop
+    activate:
+      path: /srv/bookshop
+      version: 2.0.0
     health_url: http://127.0.0.1:8000/live
     version_key: version
 
@@ -352,6 +378,10 @@ step:
       description: The time spent on the host.
       type: int
       returned: always
+activation:
+  description: What was found, decided and done to make the version in O(activate) live, as RV(surefoot.release.install#module:step).
+  returned: success, when O(activate) is given
+  type: dict
 error:
   description:
     - The failure as data, with its C(kind), V(InvalidInput), V(Refused) or V(StepFailed), its C(message), what was C(seen), and what there is C(todo).
@@ -359,6 +389,9 @@ error:
   returned: failure
   type: dict
 """
+
+import functools
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -368,11 +401,27 @@ from ansible_collections.surefoot.release.plugins.module_utils.service.options i
 from ansible_collections.surefoot.release.plugins.module_utils.service.restart import perform
 from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
 
+if t.TYPE_CHECKING:
+    from ansible_collections.surefoot.release.plugins.module_utils.step import Step
+
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     module.no_log_values.update(secrets_in(module.params))
-    run_step(module, lambda: perform(module.params, check_mode=module.check_mode, run=module.run_command), alone("restart", module.params, IDENTITY))
+    activate = module.params["activate"]
+    params = dict(module.params, expect_version=module.params["expect_version"] or (activate or {}).get("version"))
+    run_step(
+        module,
+        lambda: perform(params, check_mode=module.check_mode, run=module.run_command),
+        alone("restart", params, IDENTITY),
+        functools.partial(_activate, module) if activate else None,
+    )
+
+
+def _activate(module: AnsibleModule) -> Step:
+    from ansible_collections.surefoot.release.plugins.module_utils.artifact import install  # late, since it takes longer to load than most restarts need
+
+    return install.activate(**module.params["activate"], check_mode=module.check_mode, run=module.run_command, warn=module.warn)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.surefoot.release.plugins.module_utils.migrate.decision import BASE
+from ansible_collections.surefoot.release.plugins.plugin_utils import audiences
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
 
 Survey = t.Mapping[str, t.Any]
@@ -56,10 +58,125 @@ def refusals(
     return (
         *_missing_hosts(release, surveys, hosts),
         *_unfinished(release, earlier, surveys, hosts),
-        *(() if undoing else (*_overtaken(release, surveys, hosts), *_unnotable(surveys))),
+        *(() if undoing else (*_overtaken(release, surveys, hosts), *unnotable(surveys))),
         *(refusal for host, survey in surveys.items() for refusal in _on_host(release, contract, host, survey, hosts.get("install", ()))),
         *_mixed_fleet(contract, surveys, hosts),
+        # The way back stays open, whatever else is not as it should be.
+        *(() if undoing else strayed(earlier, surveys, hosts, apart_from=release.flag)),
     )
+
+
+def moved(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
+    """Where hosts are not as `release`, the last one that is done, left them: whoever changed that by hand has undone it in part, or gone on from it."""
+    nothing = Contract(live=frozenset(), own=frozenset())
+    return tuple(refusal for host, survey in surveys.items() for refusal in _on_host(release, nothing, host, survey, hosts.get("install", ())))
+
+
+def as_left(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
+    """Every way in which hosts are no longer as the `done` releases left them, where no release comes next whose contract would say so."""
+    nothing = Contract(live=frozenset(), own=frozenset())
+    return (
+        *(refusal for host in hosts.get("install", ()) if host in surveys for refusal in _installed("", nothing, host, surveys[host])),
+        *(refusal for host, survey in surveys.items() for refusal in _edited(host, survey)),
+        *_mixed_fleet(nothing, surveys, hosts),
+        *strayed(done, surveys, hosts),
+    )
+
+
+def unlike(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
+    """What keeps hosts from being taken for what the `done` releases leave, whatever their receipts say; which version is live is left to whoever asks."""
+    problems = [host for host in hosts.get("install", ()) if (surveys.get(host, {}).get("artifacts") or {}).get("problem")]
+    nothing = Contract(live=frozenset(), own=frozenset())
+    return (
+        *(refusal for host in problems for refusal in _installed("", nothing, host, surveys[host])),
+        *_mixed_fleet(nothing, surveys, hosts),
+        *strayed(done, surveys, hosts, by_receipt=False),
+    )
+
+
+def strayed(
+    done: t.Sequence[Release],
+    surveys: t.Mapping[str, Survey],
+    hosts: t.Mapping[str, t.Sequence[str]],
+    *,
+    apart_from: str | None = None,
+    by_receipt: bool = True,
+) -> tuple[Refusal, ...]:
+    """Every way in which database and flags are no longer as the `done` releases of a feature left them, `by_receipt` on hosts that have theirs.
+
+    Asked for is the least that they left: a database may have been migrated further by others, and a flag opened wider. What cannot be told is not refused.
+    Of the flag `apart_from` another hand's edit is told elsewhere.
+    """
+    found: list[Refusal] = []
+    for kind, left in {kind: [release for release in done if kind in release.steps] for kind in ("migrate", "enable_feature")}.items():
+        for host in hosts.get(kind, ()) if left else ():
+            survey = surveys.get(host, {})
+            here = verified_here(survey, left[0].feature) if by_receipt else {release.name for release in left}
+            ours = [release for release in left if release.name in here]
+            found += _unmigrated(ours, host, survey.get("migrations") or {}) if kind == "migrate" else _narrowed(ours, host, survey, apart_from)
+    return tuple(found)
+
+
+def _unmigrated(done: t.Sequence[Release], host: str, found: Survey) -> t.Iterator[Refusal]:
+    """What a database lacks of the migrations that releases brought it to."""
+    applied = {*(found.get("current") or ()), *(found.get("applied") or ())}
+    # Of a revision that the artifact does not know alembic cannot tell what it was built upon.
+    if not found.get("readable") or (found.get("unknown") and found.get("engine") != "sql"):
+        return
+    for name, wanted in _brought_to(done, found).items():
+        if lacking := [one for one in wanted if one not in applied]:
+            yield Refusal(
+                host=host,
+                message=f"The database is not as {name} left it: {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not applied",
+                seen=f"the database is at {', '.join(found.get('current') or ()) or BASE}",
+                todo=f"bring it back to where {name} left it; where it is meant to be there, roll {name} back",
+            )
+
+
+def _brought_to(done: t.Sequence[Release], found: Survey) -> dict[str, t.Sequence[str]]:
+    """By release the migrations that have to be applied. A release that went back leaves nothing of those before it to be asked for."""
+    wanted: dict[str, t.Sequence[str]] = {}
+    for release in done:
+        step = release.steps.get("migrate", {})
+        to = step.get("to")
+        wanted = {} if step.get("state") == "reverted" else wanted
+        if to and to != BASE and "{{" not in to:
+            wanted[release.name] = [to]
+        elif step and not to and found.get("version") == step["version"]:
+            wanted[release.name] = list(found.get("pending") or ())
+    return wanted
+
+
+def _narrowed(done: t.Sequence[Release], host: str, survey: Survey, apart_from: str | None) -> t.Iterator[Refusal]:
+    """Flags that are open to fewer than the last release left them open to, or are another hand's by now."""
+    last = {release.flag: release for release in done if release.flag}
+    for flag, release in last.items():
+        found, audience = surveyed_flag(survey, flag), release.steps["enable_feature"].get("audience")
+        if found and found.get("foreign"):
+            yield from _foreign(host, found) if flag != apart_from else ()
+        elif found and (lost := audiences.lost(audience, found.get("audience"))):
+            yield Refusal(
+                host=host,
+                message=f"Flag {flag} is open to {audiences.spoken(found.get('audience'))}, and {release.name} left it open to {audiences.spoken(audience)}",
+                seen=str(found.get("reason") or f"closed to {', '.join(lost)}") if found.get("audience") is None else f"closed to {', '.join(lost)}",
+                todo=f"open it again; where it is meant to be closed, roll {release.name} back",
+            )
+
+
+def surveyed_flag(survey: Survey, name: str) -> t.Mapping[str, t.Any] | None:
+    """What a survey says of the flag `name`, None where it did not look at it."""
+    found = survey.get("flag") or {}
+    return next((flag for flag in (found, *found.get("others", ())) if flag.get("flag", name) == name), None) if found else None
+
+
+def _foreign(host: str, flag: t.Mapping[str, t.Any]) -> t.Iterator[Refusal]:
+    if flag.get("foreign"):
+        yield Refusal(
+            host=host,
+            message=f"Flag {flag.get('flag')} was changed by another hand",
+            seen=str(flag.get("reason") or ""),
+            todo="undo the edit, or take the flag over with enable_feature_force: true",
+        )
 
 
 def _missing_hosts(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[Refusal]:
@@ -100,7 +217,7 @@ def _overtaken(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mappi
             )
 
 
-def _unnotable(surveys: t.Mapping[str, Survey]) -> t.Iterator[Refusal]:
+def unnotable(surveys: t.Mapping[str, Survey]) -> t.Iterator[Refusal]:
     """Better before the first step than after the last one. The way back is gone as far as it leads all the same."""
     for host, survey in surveys.items():
         if survey.get("receipt_problem"):
@@ -113,21 +230,40 @@ def _unnotable(surveys: t.Mapping[str, Survey]) -> t.Iterator[Refusal]:
 
 
 def verified_here(survey: Survey, feature: str) -> frozenset[str]:
-    """The releases of `feature` that the receipt of a host holds as verified, and not as rolled back since."""
+    """The releases of `feature` that the receipt of a host holds as verified or adopted, and not as rolled back since."""
     return frozenset(_path_here(survey, feature))
 
 
 def _path_here(survey: Survey, feature: str) -> tuple[str, ...]:
-    """The verified releases of `feature`, in the order in which they were."""
+    """The verified and adopted releases of `feature`, in the order in which they were."""
     last: dict[str, str] = {}
     for entry in (survey.get("receipt") or {}).get("releases", ()):
         if entry["feature"] == feature:
             last.pop(entry["release"], None)
             last[entry["release"]] = entry["outcome"]
-    return tuple(name for name, outcome in last.items() if outcome == "verified")
+    return tuple(name for name, outcome in last.items() if outcome in {"verified", "adopted"})
 
 
 def _on_host(release: Release, contract: Contract, host: str, survey: Survey, installed: t.Sequence[str]) -> t.Iterator[Refusal]:
+    # One that only migrates has artifacts staged, and none live.
+    yield from _installed(release.name, contract, host, survey, live=host in installed)
+    if release.flag:
+        yield from _foreign(host, surveyed_flag(survey, release.flag) or {})
+    if "migrate" in release.steps:
+        yield from _edited(host, survey)
+
+
+def _edited(host: str, survey: Survey) -> t.Iterator[Refusal]:
+    for edited in (survey.get("migrations") or {}).get("drift") or ():
+        yield Refusal(
+            host=host,
+            message=f"Migration {edited.get('id')} is not what was applied",
+            seen=str(edited.get("reason") or ""),
+            todo="restore the applied file; write changes as a new migration",
+        )
+
+
+def _installed(name: str, contract: Contract, host: str, survey: Survey, *, live: bool = True) -> t.Iterator[Refusal]:
     artifacts = survey.get("artifacts") or {}
     if artifacts.get("problem"):
         yield Refusal(
@@ -135,25 +271,8 @@ def _on_host(release: Release, contract: Contract, host: str, survey: Survey, in
             message=f"The install path is not as an installation leaves it: {artifacts['problem']}",
             todo="repair the link by hand, then survey again",
         )
-    # One that only migrates has artifacts staged, and none live.
-    elif artifacts and host in installed:
-        yield from _live_moved(release.name, contract, host, survey, artifacts)
-    flag = survey.get("flag") or {}
-    if flag.get("foreign") and "enable_feature" in release.steps:
-        yield Refusal(
-            host=host,
-            message=f"Flag {flag.get('flag')} was changed by another hand",
-            seen=str(flag.get("reason") or ""),
-            todo="undo the edit, or take the flag over with enable_feature_force: true",
-        )
-    if "migrate" in release.steps:
-        for edited in (survey.get("migrations") or {}).get("drift") or ():
-            yield Refusal(
-                host=host,
-                message=f"Migration {edited.get('id')} is not what was applied",
-                seen=str(edited.get("reason") or ""),
-                todo="restore the applied file; write changes as a new migration",
-            )
+    elif artifacts and live:
+        yield from _live_moved(name, contract, host, survey, artifacts)
 
 
 def _live_moved(name: str, contract: Contract, host: str, survey: Survey, artifacts: t.Mapping[str, t.Any]) -> t.Iterator[Refusal]:
@@ -164,7 +283,7 @@ def _live_moved(name: str, contract: Contract, host: str, survey: Survey, artifa
             host=host,
             message=f"{live or 'Nothing'} is live, but the last receipt says {recorded}",
             seen=f"{artifacts.get('path')}/current leads to {live or 'nothing'}",
-            todo=f"make {recorded} live again, or record what is there",
+            todo=f"make {recorded} live again, or accept what is there with surefoot adopt",
         )
     elif not recorded and contract.live - contract.own and live not in contract.live:
         yield Refusal(

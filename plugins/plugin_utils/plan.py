@@ -11,7 +11,8 @@ import json
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
-from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals
+from ansible_collections.surefoot.release.plugins.plugin_utils import audiences
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals, surveyed_flag
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 
 Survey = t.Mapping[str, t.Any]
@@ -132,7 +133,7 @@ def reality_digest(surveys: t.Mapping[str, Survey]) -> str:
     return hashlib.sha256(json.dumps(steady, sort_keys=True, default=str).encode()).hexdigest()
 
 
-_VOLATILE = frozenset({"pid", "started_at", "since", "staged_at", "reason", "duration_ms"})
+_VOLATILE = frozenset({"pid", "started_at", "ticks", "since", "staged_at", "reason", "duration_ms"})
 
 
 def _steady(found: t.Any) -> t.Any:
@@ -157,7 +158,7 @@ def has_staged(survey: Survey, version: str | None) -> bool:
 def _migrate(release: Release, host: str, survey: Survey) -> HostStep:
     step, found = release.steps["migrate"], survey.get("migrations") or {}
     target, current = step.get("to"), list(found.get("current") or ())
-    before = {"current": current}
+    before = {"current": current, "irreversible": _irreversible(step, found)}
     if not found.get("readable"):
         return HostStep(host=host, needed=None, reason=f"the database is read once {step['version']} is staged", before=before)
     if step.get("state") == "reverted":
@@ -179,9 +180,23 @@ def _migrate(release: Release, host: str, survey: Survey) -> HostStep:
     )
 
 
+def _irreversible(step: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> list[str] | None:
+    """Those of the migrations the step would run that have no way down; None where that is not known before its artifact is staged."""
+    to, pending = step.get("to"), list(found.get("pending") or ())
+    if step.get("state") == "reverted" or to in (*(found.get("current") or ()), *(found.get("applied") or ())):
+        return []
+    if not found.get("readable") or found.get("version") != step["version"]:
+        return None
+    run = pending[: pending.index(to) + 1] if to in pending else pending
+    return [one for one in run if one in found.get("irreversible", ())]
+
+
 def _install(release: Release, host: str, survey: Survey) -> HostStep:
     version, live = release.version, live_version(survey)
-    before, after = {"live": live}, {"live": version}
+    verified = (survey.get("receipt") or {}).get("verified_versions")
+    # What a way back could lead to.
+    kept = {} if live is None else {"staged": has_staged(survey, live), "verified": verified is None or live in verified}
+    before, after = {"live": live, **kept}, {"live": version}
     if live == version:
         return HostStep(host=host, needed=False, reason=f"{version} is already live", before=before, after=before)
     staged = f", {version} is staged" if has_staged(survey, version) else ""
@@ -228,32 +243,15 @@ def _flush_cache(release: Release, host: str, survey: Survey) -> HostStep:
 
 
 def _enable_feature(release: Release, host: str, survey: Survey) -> HostStep:
-    step, flag = release.steps["enable_feature"], survey.get("flag") or {}
-    if flag.get("flag", step["flag"]) != step["flag"]:
+    step = release.steps["enable_feature"]
+    flag = surveyed_flag(survey, step["flag"]) if survey.get("flag") else {}
+    if flag is None:
         return HostStep(host=host, needed=None, reason=f"{step['flag']} is read when its release comes")
     wanted = step.get("audience") if step.get("state", "present") == "present" else None
     before, after = {"audience": flag.get("audience")}, {"audience": wanted}
-    same = _audience(flag.get("audience")) == _audience(wanted)
-    reason = f"{step['flag']} is open to {_spoken(flag.get('audience'))}" + ("" if same else f", the release opens it to {_spoken(wanted)}")
+    same = audiences.plain(flag.get("audience")) == audiences.plain(wanted)
+    reason = f"{step['flag']} is open to {audiences.spoken(flag.get('audience'))}" + ("" if same else f", the release opens it to {audiences.spoken(wanted)}")
     return HostStep(host=host, needed=not same, reason=reason, before=before, after=after)
-
-
-def _audience(audience: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
-    """An audience without what is left at its default, so that two ways of writing the same one are equal."""
-    if audience is None:
-        return None
-    plain = {key: sorted(value) if isinstance(value, (list, tuple)) else value for key, value in audience.items() if value and key != "nobody"}
-    return {"everyone": True} if plain.get("everyone") else plain
-
-
-def _spoken(audience: t.Mapping[str, t.Any] | None) -> str:
-    plain = _audience(audience)
-    if not plain:
-        return "nobody"
-    if plain.get("everyone"):
-        return "everyone"
-    parts = [", ".join(map(str, plain[key])) for key in ("groups", "users") if key in plain]
-    return " and ".join([*parts, *([f"{plain['percentage']:g}% of users"] if "percentage" in plain else [])])
 
 
 _DECIDE: t.Mapping[str, t.Callable[[Release, str, Survey], HostStep]] = {

@@ -21,7 +21,7 @@ STEP_KINDS = ("migrate", "install", "restart", "flush_cache", "enable_feature")
 STEP_KEYS: t.Mapping[str, frozenset[str]] = {
     "migrate": frozenset({"version", "to", "state"}),
     "install": frozenset({"version"}),
-    "restart": frozenset({"batches"}),
+    "restart": frozenset({"batches", "verify"}),
     "flush_cache": frozenset({"prefix"}),
     "enable_feature": frozenset({"flag", "audience", "ramp", "each", "state"}),
 }
@@ -68,9 +68,24 @@ class Release:
         return self.version or t.cast("str | None", self.steps.get("migrate", {}).get("version"))
 
     @property
+    def flag(self) -> str | None:
+        """The flag this release opens or closes, if it does."""
+        return t.cast("str | None", self.steps.get("enable_feature", {}).get("flag"))
+
+    @property
+    def activates_apart(self) -> bool:
+        """Whether something stands between drain and restart, or no restart follows; otherwise the restart makes the version live as well."""
+        return bool({"after_install", "before_restart"} & set(self.hooks)) or ("install" in self.steps and "restart" not in self.steps)
+
+    @property
     def batches(self) -> tuple[t.Any, ...]:
         """The batches of the roll, as written."""
         return tuple(self.steps.get("restart", {}).get("batches") or DEFAULT_BATCHES)
+
+    @property
+    def batch_gates(self) -> tuple[t.Any, ...]:
+        """The gates between two batches of the roll, as written."""
+        return tuple(self.steps.get("restart", {}).get("verify") or ())
 
     @property
     def ramp(self) -> tuple[float, ...]:
@@ -145,6 +160,9 @@ def _parse_step(kind: str, written: t.Any) -> t.Mapping[str, t.Any]:
         if shares != sorted(set(shares)):
             raise InvalidInput("a ramp grows from step to step", seen=step["ramp"])
         seconds(step.get("each") or 0)
+        share = (step.get("audience") or {}).get("percentage")
+        if isinstance(share, str) and share.endswith("%"):
+            step["audience"] = {**step["audience"], "percentage": fraction(share) * 100}
     return step
 
 

@@ -35,8 +35,8 @@ _TELLING = {
 }
 """The variable whose presence says that a kind of step can be done on a host at all."""
 
-_NOT_LOOKED_AT = frozenset({"state", "audience"})
-"""What is to be reached, which a survey does not ask."""
+_NOT_LOOKED_AT = frozenset({"state", "audience", "reversible_only"})
+"""What is to be reached, and how, which a survey does not ask."""
 
 
 def survey_options(scope: t.Mapping[str, t.Any], host: str, variable: Variable) -> dict[str, t.Any]:
@@ -59,7 +59,7 @@ def survey_options(scope: t.Mapping[str, t.Any], host: str, variable: Variable) 
         if not options["flush_cache"].get("shapes"):
             options["flush_cache"].setdefault("version", _flushed_once_for(scope))
     if "enable_feature" in options:
-        options["enable_feature"].update({key: said["enable_feature"][key] for key in ("flag",) if key in said.get("enable_feature", {})})
+        options["enable_feature"].update(_flags([*scope["earlier"], scope["release"]]))
     return _with_secrets_apart({kind: given for kind, given in options.items() if _complete(kind, given)})
 
 
@@ -78,6 +78,12 @@ def _with_secrets_apart(options: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[
 
 def _said(releases: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Mapping[str, t.Any]]:
     return {kind: release[kind] for release in releases for kind in _OPTIONS if kind in release}
+
+
+def _flags(releases: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """The flag that is named last, and the others that releases set before."""
+    named = list(dict.fromkeys(release["enable_feature"]["flag"] for release in reversed(releases) if "enable_feature" in release))
+    return {**({"flag": named[0]} if named else {}), **({"others": named[1:]} if named[1:] else {})}
 
 
 def _flushed_once_for(scope: t.Mapping[str, t.Any]) -> str | None:

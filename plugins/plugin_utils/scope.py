@@ -36,7 +36,7 @@ def scope_of(project: t.Mapping[str, t.Any], feature: t.Mapping[str, t.Any], nam
     return {
         "app": app,
         "feature": feature["feature"],
-        "release": {**release.as_mapping(), "verify": resolve_gates([*release.verify, *(project.get("verify") or ())], project.get("gates") or {})},
+        "release": _with_gates(release, project.get("gates") or {}, project.get("verify") or ()),
         "earlier": [before.as_mapping() for before in earlier],
         "undoing": feature.get("undoing"),
         "hosts": hosts,
@@ -74,6 +74,12 @@ def resolve_gates(written: t.Sequence[t.Any], known: t.Mapping[str, t.Any]) -> l
         else:
             raise InvalidInput("A gate is a name or a mapping", seen=repr(gate))
     return gates
+
+
+def _with_gates(release: Release, known: t.Mapping[str, t.Any], always: t.Sequence[t.Any]) -> dict[str, t.Any]:
+    """The release as a mapping whose gates are all mappings, those that are `always` asked among them."""
+    between = {"restart": {**release.steps["restart"], "verify": resolve_gates(release.batch_gates, known)}} if release.batch_gates else {}
+    return {**release.as_mapping(), **between, "verify": resolve_gates([*release.verify, *always], known)}
 
 
 def _in_seconds(gate: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

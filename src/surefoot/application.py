@@ -1,4 +1,4 @@
-"""The application: surefoot.yml with its features, and what files and ledger tell of them. No host is asked, and little imported: this much is instant."""
+"""The application: surefoot.yml with its features, and what files and ledger tell of them. No host is asked."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.lint import Finding, lint
-from surefoot.ledger.glance import Glance, glance
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
+from surefoot.ledger.glance import MEMORY, look
 from surefoot.loading import load_feature, load_project
 from surefoot.models import Environment, FeatureFile, ProjectFile
-from surefoot.progress import STATES
+from surefoot.states import CATCHING_UP, STATES
+from surefoot.status import standing, unsettled
 
 if t.TYPE_CHECKING:
     from surefoot.ledger import Entry, Ledger
@@ -61,7 +63,7 @@ class Application:
         """The project's ledger, opened."""
         from surefoot.ledger.store import Ledger  # late, since status does without it
 
-        return Ledger(self.file.ledger, root=self.root, memory=self._memory)
+        return Ledger(self.file.ledger, root=self.root, memory=self.root / MEMORY)
 
     def history(self, environment: str | None = None, feature: str | None = None, limit: int | None = None) -> list[Entry]:
         """What happened, oldest first."""
@@ -75,38 +77,34 @@ class Application:
 
     def older_copy(self) -> list[str]:
         """Whether the ledger has lost entries that this machine wrote, a sentence each; quick, and a part of `check_ledger`."""
-        return [str(finding) for finding in self._glance(()).older_copy]
+        return [str(finding) for finding in look(self.file.ledger, self.root).older_copy]
 
     def status(self, environment: str | None = None) -> list[dict[str, t.Any]]:
         """Where each release of each feature stands in each environment by the ledger, without asking a host."""
-        names = [self.environment(environment)[0]] if environment else list(self.file.environments)
-        known = self._glance(STATES).latest
-        return [_status(self.feature(name), names, known) for name in self.features()]
+        (states,) = look(self.file.ledger, self.root, STATES).latest
+        return standing(self._releases(), self._environments(environment), states)
+
+    def unsettled(self, environment: str | None = None) -> list[dict[str, t.Any]]:
+        """The releases of which the last word in the ledger is that they are on the way, failed, or not everywhere yet, each with what to do next."""
+        return unsettled(self._releases(), self._environments(environment), *look(self.file.ledger, self.root, STATES, STATES | CATCHING_UP).latest)
+
+    def _environments(self, name: str | None) -> list[str]:
+        return [self.environment(name)[0]] if name else list(self.file.environments)
+
+    def _releases(self) -> dict[str, list[str]]:
+        """By feature the names of its releases, in order."""
+        return {one.feature: [release.release for release in one.releases] for one in map(self.feature, self.features())}
 
     def lint(self, feature: str) -> tuple[Finding, ...]:
-        """What is wrong with a feature besides its form, without asking a host."""
-        return lint(self.feature(feature).parsed())
+        """What is wrong with a feature besides its form, and with the gates of surefoot.yml, without asking a host."""
+        return self.findings(self.feature(feature).parsed())
+
+    def findings(self, releases: t.Sequence[Release]) -> tuple[Finding, ...]:
+        """What is wrong with the releases of a feature, and with the gates of surefoot.yml."""
+        project = self.file.as_mapping()
+        return lint(releases, project.get("gates"), project.get("verify") or ())
 
     @property
     def state_directory(self) -> pathlib.Path:
         """Where this machine keeps what is its own: locks, what it remembers of the ledger, and by default the ledger."""
         return self.root / ".surefoot"
-
-    @property
-    def _memory(self) -> pathlib.Path:
-        return self.state_directory / "ledger.head"
-
-    def _glance(self, kinds: t.Collection[str]) -> Glance:
-        if quick := glance(self.file.ledger, self.root, self._memory, kinds):
-            return quick
-        with self.ledger() as ledger:
-            return Glance(latest=ledger.latest(kinds), older_copy=tuple(ledger.older_copy()))
-
-
-def _status(feature: FeatureFile, places: t.Iterable[str], known: t.Mapping[tuple[str, str, str], tuple[str, str]]) -> dict[str, t.Any]:
-    def standing(place: str, release: str) -> dict[str, str]:
-        state, since = known.get((place, feature.feature, release), ("none", ""))
-        return {"state": state, "since": since}
-
-    releases = [{"release": one.release, "environments": {place: standing(place, one.release) for place in places}} for one in feature.releases]
-    return {"feature": feature.feature, "releases": releases}

@@ -7,8 +7,10 @@ import dataclasses
 import datetime
 import threading
 import time
+import types
 import typing as t
 
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Busy
 from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import told_left_drained
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import seconds
@@ -28,7 +30,7 @@ SOAK_LOOK_SECONDS = 5.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a release ended: verified, failed, inconclusive or cancelled, with the reasons."""
+    """How a release ended: verified, adopted, failed, inconclusive, cancelled, or refused, which is before anything was changed, with the reasons."""
 
     state: str
     reasons: tuple[str, ...] = ()
@@ -36,7 +38,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        return self.state == "verified"
+        return self.state in {"verified", "adopted"}
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -56,11 +58,15 @@ class Conductor:
     watch: t.Callable[[], Watch]
     cancelled: threading.Event
     known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
+    reversible_only: bool = False
+    """Whether a migration without a way down is refused, which may be seen only once its artifact is staged."""
     surveys: dict[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
     took: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     """How long each kind of step took on each host on which it did anything, in milliseconds."""
     drained: dict[str, None] = dataclasses.field(default_factory=dict)
     """Hosts that are out of their pool by our doing, in the order in which they were taken out."""
+    changed: bool = False
+    """Whether any task has changed anything."""
 
     def perform(self, release: Release, standing: Standing, hosts: t.Sequence[str], started: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
         """Take `release` from where it stands to its verdict. `hosts` are the hosts planned, `started` what the ledger is to know of the intention."""
@@ -75,7 +81,10 @@ class Conductor:
                     self._note("released", release, self._done(release))
                 outcome = yield from self._soak(release, hosts, _seconds_since(standing.since) if standing.state == "released" else 0.0)
             outcome = _with_impact(outcome, watch.judge(release.impact))
-        self._note("verified" if outcome.ok else "failed", release, _told(outcome))
+        if outcome.state == "refused" and not standing.begins:
+            # An earlier try may have changed something.
+            outcome = dataclasses.replace(outcome, state="failed")
+        self._note(outcome.state if outcome.state in {"verified", "refused"} else "failed", release, _told(outcome))
         yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, impact=outcome.impact, seconds=time.monotonic() - begun)
         return outcome
 
@@ -83,8 +92,9 @@ class Conductor:
         """Perform `back`, the way back from `release`; `content` is the feature it stands in."""
         begun = time.monotonic()
         self._note("rolling_back", release, {"steps": back.as_mapping()})
-        variables = {"surefoot_feature_content": content, "release": back.name, "record_outcome": "rolled_back"}
-        outcome = yield from self._play("rollback", back.name, hosts, variables)
+        variables = {"release": back.name, "record_outcome": "rolled_back"}
+        # Where it leads is what hosts said they held.
+        outcome = yield from self._play("rollback", back.name, hosts, variables, {"surefoot_feature_content": content})
         self._note("rolled_back" if outcome.ok else "rollback_failed", release, {"reasons": list(outcome.reasons)})
         state = "rolled_back" if outcome.ok else "failed"
         yield ReleaseEnded(release=release.name, outcome=state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
@@ -101,6 +111,23 @@ class Conductor:
             outcome = _with_impact(outcome, watch.judge(release.impact))
         self._note("caught_up" if outcome.ok else "catch_up_failed", release, {"hosts": list(hosts), **_told(outcome)})
         yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, impact=outcome.impact, seconds=time.monotonic() - begun)
+        return outcome
+
+    def adopt(self, accepted: t.Sequence[Release], undone: t.Sequence[Release], hosts: t.Sequence[str], because: str) -> t.Generator[Event, None, Outcome]:
+        """Give `hosts` receipts of what was `accepted`, and take back those of what is `undone`; that it was accepted the ledger knows already."""
+        begun, release, reason = time.monotonic(), accepted[-1], {"because": because}
+        for one in undone:
+            self._note("rolling_back", one, reason)
+        told = [("rolled_back", undone), ("adopted", accepted[:-1])]
+        also = [{"release": one.name, "digest": one.digest(), "outcome": outcome} for outcome, releases in told for one in releases]
+        variables = {"release": release.name, "record_digest": release.digest(), "record_outcome": "adopted", "record_also": also}
+        outcome = yield from self._play("adopt", release.name, hosts, variables)
+        for one in undone:
+            self._note("rolled_back" if outcome.ok else "rollback_failed", one, {**reason, "reasons": list(outcome.reasons)})
+        for one in accepted:
+            self._note("caught_up" if outcome.ok else "catch_up_failed", one, {"hosts": list(hosts), **_told(outcome)})
+        outcome = dataclasses.replace(outcome, state="adopted") if outcome.ok else outcome
+        yield ReleaseEnded(release=release.name, outcome=outcome.state, reasons=outcome.reasons, seconds=time.monotonic() - begun)
         return outcome
 
     def ask_gates(self, release: Release, *, adopted: bool) -> t.Generator[Event, None, Outcome]:
@@ -122,9 +149,10 @@ class Conductor:
             return (yield from self._play(release.playbook, release.name, (), {}))
         # After a kill the hosts may no longer tell what was live before.
         live_before = {host: state.get("live") for host, state in started.get("before", {}).get("install", {}).items()}
+        variables = {"release": release.name, **({"migrate_reversible_only": True} if self.reversible_only and "migrate" in release.steps else {})}
         for share in release.ramp or (None,):
             ramp = {} if share is None else {"surefoot_ramp": share}
-            outcome = yield from self._play("release", release.name, hosts, {"release": release.name, "record_live_before": live_before, **ramp})
+            outcome = yield from self._play("release", release.name, hosts, {**variables, **ramp}, {"record_live_before": live_before})
             if outcome.ok and share is not None and share != release.ramp[-1]:
                 outcome = yield from self._soak(release, hosts, 0.0, needed=_each(release))
             if not outcome.ok:
@@ -143,13 +171,16 @@ class Conductor:
                 outcome = yield from self._play("verify", release.name, (), {"release": release.name})
         return outcome
 
-    def _play(self, playbook: str, name: str, hosts: t.Sequence[str], variables: t.Mapping[str, t.Any]) -> t.Generator[Event, None, Outcome]:
-        """One playbook run. Without planned `hosts` the run only has to be green."""
+    def _play(
+        self, playbook: str, name: str, hosts: t.Sequence[str], variables: t.Mapping[str, t.Any], documents: t.Mapping[str, t.Any] = types.MappingProxyType({})
+    ) -> t.Generator[Event, None, Outcome]:
+        """One playbook run. Without planned `hosts` the run only has to be green. What hosts said goes into `documents`: `variables` are templates."""
         failures: list[str] = []
+        busy: list[bool] = []
         verdicts: set[str] = set()
         play = ""
         ended: RunEnded | None = None
-        documents = {"survey_known": known} if (known := self.known.take()) else {}
+        documents = {**documents, **({"survey_known": known} if (known := self.known.take()) else {})}
         for event in self.ansible.run(playbook, {**self.variables, **variables}, documents=documents, cancelled=self.cancelled):
             match event:
                 case TaskStarted():
@@ -157,9 +188,11 @@ class Conductor:
                         play = event.play
                         yield PhaseStarted(release=name, title=play)
                 case HostAnswered():
+                    self.changed |= bool(event.result.get("changed"))
                     for told in _tell(name, event):
                         if isinstance(told, HostFailed):
                             failures.append(f"{told.host}: {told.message}")
+                            busy.append((event.result.get("error") or {}).get("kind") == Busy.__name__)
                         if isinstance(told, GateAsked):
                             verdicts.add(told.verdict)
                         if isinstance(told, StepDone):
@@ -171,7 +204,8 @@ class Conductor:
                 case RunEnded():
                     ended = event
         assert ended is not None
-        return _judge(ended, hosts, failures, verdicts, self.cancelled.is_set())
+        refused = bool(busy) and all(busy) and not self.changed
+        return _judge(ended, hosts, failures, verdicts, cancelled=self.cancelled.is_set(), refused=refused)
 
     def _done(self, release: Release) -> dict[str, t.Any]:
         """What the ledger keeps of a release that was done: out of which artifact, and for each kind of step how long it took on its slowest host."""
@@ -217,12 +251,14 @@ def _told(outcome: Outcome) -> dict[str, t.Any]:
     return {"outcome": outcome.state, "reasons": list(outcome.reasons), "impact": list(outcome.impact)}
 
 
-def _judge(ended: RunEnded, hosts: t.Sequence[str], failures: list[str], verdicts: set[str], cancelled: bool) -> Outcome:
+def _judge(ended: RunEnded, hosts: t.Sequence[str], failures: list[str], verdicts: set[str], *, cancelled: bool, refused: bool) -> Outcome:
     if cancelled:
         return Outcome(state="cancelled", reasons=("cancelled while ansible-playbook ran; survey before going on",))
     verdict = ended.judge(hosts or list((ended.stats or {}).get("processed", {})))
     if verdict.ok:
         return Outcome(state="verified")
+    if refused:
+        return Outcome(state="refused", reasons=tuple(failures))
     # A gate that could not tell is a question to a person, and not a reason to undo anything.
     unclear = verdicts and not verdicts & {"failed"} and verdicts & {"inconclusive", "error"}
     return Outcome(state="inconclusive" if unclear else "failed", reasons=tuple(failures or verdict.reasons))
@@ -233,7 +269,8 @@ def _tell(release: str, answer: HostAnswered) -> t.Iterator[Event]:
     if gate := result.get("gate"):
         yield GateAsked(release=release, name=gate["name"], verdict=gate["verdict"], seen=gate["seen"], waited=gate["waited"])
     elif step := result.get("step"):
-        yield StepDone(release=release, host=answer.host, step=step, changed=bool(result.get("changed")))
+        for done in filter(None, (result.get("activation"), step)):
+            yield StepDone(release=release, host=answer.host, step=done, changed=done["before"] != done["after"])
     if answer.state in {"failed", "unreachable"}:
         message = str(result.get("msg") or result.get("stderr") or "failed without a message").strip()
         yield HostFailed(release=release, host=answer.host, task=answer.task, message=message, unreachable=answer.state == "unreachable")

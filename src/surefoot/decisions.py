@@ -32,7 +32,7 @@ def approve(ledger: Ledger, plan: SavedPlan, source: Source, *, by: str, because
     if not person(by):
         raise InvalidInput("An approval is given by somebody", seen=printable(by), todo="name a person: --by NAME")
     if because is not None:
-        _check("because", because, LONGEST_REASON)
+        check_reason(because)
     now = plan.model_copy(
         update={
             "content": source.feature.as_mapping(),
@@ -44,26 +44,30 @@ def approve(ledger: Ledger, plan: SavedPlan, source: Source, *, by: str, because
         todo = f"surefoot plan {plan.feature} -E {plan.environment} --out, and approve that one"
         raise Refused("The plan is stale, so there is nothing to approve", seen="\n".join(moved), todo=todo)
     payload = {"plan": plan.digest, "releases": list(plan.releases), "account": whoami(), **({"because": because} if because else {})}
-    return ledger.append(plan.environment, "approved", payload, feature=plan.feature, release=plan.releases[0], by=by)
+    return _decide(ledger, plan.environment, "approved", payload, feature=plan.feature, release=plan.releases[0], by=by)
 
 
 def hold(ledger: Ledger, environment: str, *, because: str) -> Entry:
     """Let no release begin in the environment from now on. A second hold is a second reason; `resume` lifts all of them."""
-    _check("because", because, LONGEST_REASON)
-    return ledger.append(environment, "held", {"because": because})
+    check_reason(because)
+    return _decide(ledger, environment, "held", {"because": because})
 
 
 def resume(ledger: Ledger, environment: str, *, because: str) -> tuple[Entry | None, tuple[Entry, ...]]:
     """Let releases begin again: the entry, None where nothing was held, and the holds it lifts."""
-    _check("because", because, LONGEST_REASON)
+    check_reason(because)
     lifted = holds(environment, ledger.entries(environment, kinds=DECISIONS))
-    return (ledger.append(environment, "resumed", {"because": because}) if lifted else None), lifted
+    return (_decide(ledger, environment, "resumed", {"because": because}) if lifted else None), lifted
 
 
-def adopt(ledger: Ledger, environment: str, release: Release, *, because: str) -> Entry:
-    """Record that what is there is accepted as `release` having been done. Nobody verified that; to be promoted it must be verified there first."""
-    _check("because", because, LONGEST_REASON)
-    return ledger.append(environment, "adopted", {"digest": release.digest(), "because": because}, feature=release.feature, release=release.name)
+def adopt(ledger: Ledger, environment: str, release: Release, *, because: str, run: str | None = None, held: t.Mapping[str, t.Any] | None = None) -> Entry:
+    """Record that what is there, as far as it is known what hosts `held`, is accepted as `release` having been done.
+
+    Nobody verified that; to be promoted it must be verified there first. `run` is the run that gives the hosts their receipts.
+    """
+    check_reason(because)
+    payload = {"digest": release.digest(), "because": because, **({"held": held} if held else {})}
+    return _decide(ledger, environment, "adopted", payload, feature=release.feature, release=release.name, **({"run": run} if run else {}))
 
 
 def consult(ledger: Ledger, request: Request, settings: Environment, now: dt.datetime) -> Ruling:
@@ -76,6 +80,22 @@ def consult(ledger: Ledger, request: Request, settings: Environment, now: dt.dat
     ]
     once = {entry.seq: entry for entry in entries}
     return rule(request, settings, [once[seq] for seq in sorted(once)], now)
+
+
+def check_reason(because: str) -> None:
+    """Raise InvalidInput for a reason that is not one readable line."""
+    _check("because", because, LONGEST_REASON)
+
+
+def _decide(ledger: Ledger, environment: str, kind: str, payload: t.Mapping[str, t.Any], **about: str) -> Entry:
+    """Write a decision down, where it will not be lost again."""
+    if lost := ledger.older_copy():
+        raise Refused(
+            "The ledger is an older copy, and what is decided in it would be lost with it",
+            seen="\n".join(finding.message for finding in lost),
+            todo="bring the newer copy back, or settle it as surefoot plan says; until then nothing begins",
+        )
+    return ledger.append(environment, kind, payload, **about)
 
 
 def _check(what: str, text: str, most: int) -> None:

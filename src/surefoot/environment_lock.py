@@ -12,7 +12,6 @@ import dataclasses
 import os
 import pathlib
 import queue
-import sys
 import threading
 import types
 import typing as t
@@ -21,9 +20,8 @@ import uuid
 from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.plugin_utils import heartbeat
-from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
 from surefoot.lock import LockHeld, LockLost
-from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, why_none
 from surefoot.private_directory import private_directory
 
 ASK_AGAIN_SECONDS = 2.0
@@ -66,7 +64,7 @@ class EnvironmentLock:
         hosts: t.Sequence[str],
         app: str,
         *,
-        command: str | None = None,
+        command: str,
         owner: str | None = None,
         wait: float = 0.0,
         ttl: float = 60.0,
@@ -85,7 +83,7 @@ class EnvironmentLock:
         self._why_lost = ""
         self._keeper: _Keeper | None = None
         known = {"lock_app": app, "lock_hosts": list(hosts), "lock_token": self.token, "lock_ttl": ttl, "lock_pid": os.getpid()}
-        self._variables: dict[str, t.Any] = {**known, "lock_command": command or without_values(sys.argv), **({"lock_owner": owner} if owner else {})}
+        self._variables: dict[str, t.Any] = {**known, "lock_command": command, **({"lock_owner": owner} if owner else {})}
 
     @property
     def variables(self) -> dict[str, str]:
@@ -248,8 +246,7 @@ def _answers(events: t.Iterable[RunEvent]) -> t.Iterator[_Answer]:
         elif isinstance(event, Output):
             said.append(event.text)
         elif isinstance(event, RunEnded) and not answered:
-            error = next((text.strip() for text in said if "ERROR" in text or "fatal" in text), "")
-            yield _Answer(message=error or f"no answer, ansible-playbook ended as {event.status}", nobody=event.status == "successful")
+            yield _Answer(message=why_none(said) or f"no answer, ansible-playbook ended as {event.status}", nobody=event.status == "successful")
 
 
 def _understood(event: HostAnswered) -> _Answer | None:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
 import threading
 import typing as t
 import uuid
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
-from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import moved, spoken
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import Before, way_back
 from surefoot import orphans
+from surefoot.adoption import adoption, held
 from surefoot.conductor import Conductor, Outcome
+from surefoot.decisions import adopt, check_reason
 from surefoot.differences import changes
 from surefoot.environment_lock import EnvironmentLock
 from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock
 from surefoot.known_surveys import KnownSurveys
 from surefoot.lock import hold
-from surefoot.planning import FeaturePlan, Surveyed, before_states, concerned
-from surefoot.progress import ReleaseProgress
+from surefoot.planning import FeaturePlan, Surveyed, before_of, concerned, nothing_live
+from surefoot.progress import Progress, ReleaseProgress
 from surefoot.saved_plan import SavedPlan, check_saved
 from surefoot.watch import Watch
 
@@ -49,12 +49,16 @@ Work = t.Generator[Event, None, Applied]
 
 @dataclasses.dataclass(kw_only=True)
 class Job:
-    """Work on one feature in one environment. `lock_wait` is how many seconds to wait for a lock that somebody else holds."""
+    """Work on one feature in one environment.
+
+    `command` is what others are told of it while it holds the lock, `lock_wait` how many seconds to wait for a lock that somebody else holds.
+    """
 
     project: Project
     feature: str
     environment: str
     cancelled: threading.Event
+    command: str
     lock_wait: float = 0.0
     plan: str | None = None
     known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
@@ -77,9 +81,9 @@ class Job:
             content = saved.content if saved else self._content()
             while (following := self._following(planned := self._plan(surveyed, ledger), outcomes, to, everything, saved)) is not None:
                 name = following.release.name
-                if moved := list(changes(content, self._content())):
+                if edited := list(changes(content, self._content())):
                     message = f"The feature file was changed since this was begun, so {name} was not"
-                    raise Refused(message, seen="\n".join(moved), todo="look at the change, then apply again")
+                    raise Refused(message, seen="\n".join(edited), todo="look at the change, then apply again")
                 stopped = self._stopped(following.release, surveyed, ledger)
                 if planned.refusals and not stopped:
                     raise Refused(f"Release {name} is refused, nothing was changed", seen="\n".join(spoken(refusal) for refusal in planned.refusals))
@@ -88,12 +92,15 @@ class Job:
                     yield ReleaseEnded(release=name, outcome=stopped.state, reasons=stopped.reasons)
                     return Applied(outcomes={**outcomes, name: stopped})
                 conductor = self._conductor(ledger, lock)
+                conductor.reversible_only = not (without_way_back or nothing_live(surveyed.surveys))
                 outcome, rolled_back = yield from self._perform(conductor, following, planned, surveyed, auto_rollback=auto_rollback)
                 outcomes[name] = outcome
                 if not outcome.ok:
                     yield from conductor.left_drained()
                     return Applied(outcomes=outcomes, rolled_back=rolled_back, drained=tuple(conductor.drained))
                 surveyed = dataclasses.replace(surveyed, surveys={**surveyed.surveys, **conductor.surveys})
+        if not (outcomes or planned.pending) and planned.refusals:
+            raise Refused(f"Nothing is left to do of {self.feature}, but it is not as it was left", seen="\n".join(spoken(one) for one in planned.refusals))
         return Applied(outcomes=outcomes)
 
     def roll_back(self, *, to: str | None) -> Work:
@@ -112,12 +119,16 @@ class Job:
                 come = self._plan(surveyed, ledger).progress
                 if come.drift:
                     raise Refused("Ledger and hosts disagree, so it is not known what is to be undone", seen="\n".join(come.drift), todo="survey what is there")
+                _check_in_place(to, come)
                 last = next((one for one in reversed(come.releases) if one.state != "pending"), None)
                 if last is None or last.release.name == to or (outcomes and to is None):
                     return Applied(outcomes=outcomes, rolled_back=bool(outcomes))
                 if not last.standing.before:
                     message = f"What was there before {last.release.name} is not in the ledger, so the way back is not known"
                     raise Refused(message, todo="go back by hand, or release forward")
+                if last.state == "done" and (changed := moved(last.release, surveyed.surveys, surveyed.hosts)):
+                    seen = "\n".join(spoken(refusal) for refusal in changed)
+                    raise Refused(f"{last.release.name} is not there as it was done, so it is not undone, and nothing was changed", seen=seen)
                 conductor = self._conductor(ledger, lock)
                 undone = yield from self._undo(conductor, last.release, last.standing.before, surveyed)
                 if undone is None:
@@ -127,6 +138,24 @@ class Job:
                     outcomes[last.release.name] = Outcome(state=state, reasons=reasons)
                     return Applied(outcomes=outcomes, rolled_back=False, drained=tuple(conductor.drained))
                 outcomes[last.release.name] = undone
+
+    def adopt(self, release: str, *, because: str) -> Work:
+        """Accept what the hosts hold as the state after `release`: those up to it count as done, and what came after it and is not there any more does not."""
+        self._check_name(release)
+        check_reason(because)
+        with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
+            lock = yield from self._lock(stack)
+            yield SurveyStarted(feature=self.feature, environment=self.environment)
+            surveyed = self.project.survey(self.feature, self.environment, cancelled=self.cancelled)
+            self.known.learn_all(surveyed.surveys, surveyed.asked)
+            come = self._plan(surveyed, ledger).progress
+            meant = adoption(release, surveyed, come)
+            conductor = self._conductor(ledger, lock)
+            for one in meant.accepted:
+                found = held(surveyed.surveys) if one.name == release else None
+                adopt(ledger, self.environment, one, because=because, run=conductor.run, held=found)
+            outcome = yield from conductor.adopt(meant.accepted, meant.undone, list(surveyed.surveys), because)
+        return Applied(outcomes={release: outcome})
 
     def verify(self, release: str | None) -> Work:
         """Ask the gates of a release once more; of the last one that is done if none is named."""
@@ -145,19 +174,18 @@ class Job:
 
     def _lock(self, stack: contextlib.ExitStack) -> t.Generator[Event, None, EnvironmentLock]:
         """This machine's lock first, which costs nothing, then the one that stands with the environment."""
-        command = without_values(sys.argv)
         patterns = list(dict.fromkeys(getattr(self.project.file.hosts, kind) for kind in STEP_KINDS))
         lock = EnvironmentLock(
             # A limit says which hosts are released to; the lock stands on the same host for everybody.
             dataclasses.replace(self.project.ansible(self.environment), limit=None),
             patterns,
             self.project.file.app,
-            command=command,
+            command=self.command,
             wait=self.lock_wait,
             cancelled=self.cancelled,
             on_lost=self.cancelled.set,
         )
-        held = hold(self.project.state_directory, self.environment, command, lock.token, wait=self.lock_wait, cancelled=self.cancelled)
+        held = hold(self.project.state_directory, self.environment, self.command, lock.token, wait=self.lock_wait, cancelled=self.cancelled)
         dead = stack.enter_context(held)
         if dead and (ended := orphans.end(dead)):
             yield OrphansEnded(processes=ended)
@@ -205,7 +233,7 @@ class Job:
         names = [one.release.name for one in planned.progress.releases]
         yield ReleaseStarted(release=release.name, why=release.why, position=names.index(release.name) + 1, total=len(names), run=conductor.run)
         yield Planned(release=release.name, plan=planned.plans[0].as_mapping())
-        before: Before = before_states(planned.plans[0]) if standing.begins else standing.before
+        before = before_of(standing, planned.plans[0])
         hosts = concerned(release, surveyed.hosts)
         if following.state == "behind":
             return (yield from conductor.catch_up(release, hosts)), None
@@ -255,6 +283,15 @@ class Job:
         known = [release.name for release in self.project.feature(self.feature).parsed()]
         if name is not None and name not in known:
             raise InvalidInput(f"Feature {self.feature} has no release {name}", seen=", ".join(known))
+
+
+def _check_in_place(name: str | None, come: Progress) -> None:
+    """Refuse to go back to a release that is not in place: it would never be come to, and everything would be undone."""
+    there = [one.release.name for one in come.releases if one.state in {"done", "behind"}]
+    if name is not None and name not in there:
+        raise Refused(
+            f"{name} is not in place, so nothing can be undone down to it", seen=f"in place: {', '.join(there) or 'nothing'}", todo="name a release that is"
+        )
 
 
 def _unconfirmed(planned: FeaturePlan) -> Outcome | None:

@@ -64,9 +64,10 @@ def _with_known_gates(feature: FeatureFile, document: Document, project: Project
     if project is None:
         return feature
     unknown = [
-        _problem(document, ("releases", number, "verify", position), unknown_gate(gate, project.gates))
+        _problem(document, ("releases", number, *where, position), unknown_gate(gate, project.gates))
         for number, release in enumerate(feature.releases)
-        for position, gate in enumerate(release.verify)
+        for where, gates in ((("verify",), release.verify), (("restart", "verify"), release.restart.verify if release.restart else ()))
+        for position, gate in enumerate(gates)
         if isinstance(gate, str) and gate not in project.gates
     ]
     if unknown:

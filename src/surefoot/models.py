@@ -12,6 +12,7 @@ from ansible_collections.surefoot.release.plugins.plugin_utils import release as
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import parse_feature
 from surefoot.fields import Batch, Duration, Fraction, Line, Many, Model, Name, Percentage, Some, Text, Url, Version
 from surefoot.freeze import Freeze
+from surefoot.ledger import DEFAULT_URL
 
 
 class HttpGate(Model):
@@ -85,6 +86,7 @@ class Restart(Model):
     """Restart, batch by batch, what runs an older version than the live one."""
 
     batches: Some[Batch] = Field(default=core.DEFAULT_BATCHES, description="How many hosts at a time, numbers or percentages; the last one repeats")
+    verify: Many[GateUse] = Field(default=(), description="Gates between two batches")
 
 
 class FlushCache(Model):
@@ -261,7 +263,7 @@ class ProjectFile(Model):
     """surefoot.yml: an application, where it runs, and how it is watched."""
 
     app: Name = Field(description="The application")
-    ledger: Text = Field(default="sqlite:///.surefoot/ledger.db", description="Where history is kept: sqlite:///PATH or postgresql+psycopg://…")
+    ledger: Text = Field(default=DEFAULT_URL, description="Where history is kept: sqlite:///PATH or postgresql+psycopg://…")
     hosts: Hosts = Field(default=Hosts(), description="Which hosts each kind of step is for")
     environments: t.Annotated[dict[Name, Environment], Field(min_length=1)] = Field(description="Where it runs, by name")
     probes: Many[ProbeSpec] = Field(default=(), description="What measures impact")

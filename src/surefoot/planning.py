@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
+from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, as_left
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, here, plan_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
-from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import WayBack, irrevocable, way_back
+from ansible_collections.surefoot.release.plugins.plugin_utils.way_back import Before, WayBack, checked, irrevocable
 from surefoot.policy import Ruling
-from surefoot.progress import IN_PLACE, Progress, Standing, progress
+from surefoot.progress import Progress, Standing, progress
+from surefoot.states import IN_PLACE
 
 if t.TYPE_CHECKING:
     from surefoot.ledger import Entry
@@ -49,6 +50,8 @@ class FeaturePlan:
     """How far a feature has come in an environment, and the plans of the releases still to come; only the first of these is exact.
 
     `refusals` are what the hosts have against the first one, `ruling` is what people and the calendar have; `took` is how long steps last took there, by kind.
+    `disagreements` are where ledger, receipts and reality differ, whatever is to be done next; `behind` are by host the releases that are in place and have no
+    receipt there.
     """
 
     feature: str
@@ -56,6 +59,8 @@ class FeaturePlan:
     progress: Progress
     plans: tuple[Plan, ...]
     refusals: tuple[Refusal, ...] = ()
+    disagreements: tuple[Refusal, ...] = ()
+    behind: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
     back: WayBack | None = None
     irrevocable: tuple[str, ...] = ()
     """Why users could not be given back what they have, once the next release is begun."""
@@ -76,21 +81,40 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
         plan_release(here(one.release, found.hosts) if found.limited else one.release, releases[: releases.index(one.release)], found.surveys, found.hosts)
         for one in todo
     )
-    refusals = [*_drifted(feature, environment, come), *(plans[0].refusals if plans else ())]
-    refusals += [Refusal(message=failure) for failure in found.failures]
+    # With nothing left to do nobody has a contract to be held to.
+    held = [*(plans[0].refusals if plans else as_left(releases, found.surveys, found.hosts)), *(Refusal(message=failure) for failure in found.failures)]
+    whole = progress(releases, found.surveys, found.hosts, known) if found.limited else come
+    refusals = [*_drifted(feature, environment, come), *held]
     if found.limited and todo and todo[0].state != "behind":
         message = f"Release {todo[0].release.name} is not done in {environment} yet, and a limit only brings up hosts that are behind"
         refusals.append(Refusal(message=message, todo="apply it without --limit first"))
-    back = way_back(todo[0].release, before_states(plans[0])) if plans else None
-    begins = plans and todo[0].state != "behind" and todo[0].standing.begins
-    lost = irrevocable(todo[0].release, before_states(plans[0])) if begins else ()
-    return FeaturePlan(feature=feature, environment=environment, progress=come, plans=plans, refusals=tuple(refusals), back=back, irrevocable=lost)
+    before = before_of(todo[0].standing, plans[0]) if plans else {}
+    begins = plans and todo[0].state != "behind" and todo[0].standing.begins and not nothing_live(found.surveys)
+    return FeaturePlan(
+        feature=feature,
+        environment=environment,
+        progress=come,
+        plans=plans,
+        refusals=tuple(refusals),
+        disagreements=(*_drifted(feature, environment, whole), *held),
+        behind=_behind(whole),
+        back=checked(todo[0].release, before) if plans else None,
+        irrevocable=irrevocable(todo[0].release, before) if begins else (),
+    )
+
+
+def _behind(come: Progress) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in come.releases:
+        for host in one.missing if one.standing.state in IN_PLACE and one.release.steps else ():
+            found.setdefault(host, []).append(one.release.name)
+    return found
 
 
 def _drifted(feature: str, environment: str, come: Progress) -> t.Iterator[Refusal]:
     where = f"{feature} -E {environment}"
-    behind = dict.fromkeys(host for one in come.releases if one.standing.state in IN_PLACE for host in one.missing)
-    bring_up = f"; hosts that are new or were away: surefoot apply {where} --all --limit {','.join(behind)}" if behind else ""
+    hosts = ",".join(_behind(come))
+    bring_up = f"; hosts that are new or were away: surefoot apply {where} --all --limit {hosts}" if hosts else ""
     todo = f"surefoot survey {where}{bring_up}; to accept what is there: surefoot adopt {where} --release RELEASE --because REASON"
     yield from (Refusal(message=drift, todo=todo) for drift in come.drift)
 
@@ -120,6 +144,17 @@ def last_took(entries: t.Iterable[Entry]) -> dict[str, Took]:
 def concerned(release: Release, hosts: t.Mapping[str, t.Sequence[str]]) -> list[str]:
     """The hosts a release touches."""
     return list(dict.fromkeys(host for kind in release.steps for host in hosts.get(kind, ())))
+
+
+def nothing_live(surveys: t.Mapping[str, Survey]) -> bool:
+    """Whether there are hosts to install on and the application is live on none of them: then nobody has anything that could be lost."""
+    found = [artifacts for survey in surveys.values() if (artifacts := survey.get("artifacts"))]
+    return bool(found) and not any(artifacts.get("live") or artifacts.get("problem") for artifacts in found)
+
+
+def before_of(standing: Standing, plan: Plan) -> Before:
+    """The state a way back would lead to: what the plan found, or the ledger keeps of the first try where the release was begun before."""
+    return before_states(plan) if standing.begins else standing.before
 
 
 def before_states(plan: Plan) -> dict[str, dict[str, t.Mapping[str, t.Any]]]:

@@ -12,13 +12,14 @@ import json
 import os
 import pathlib
 import queue
+import re
 import sys
 import threading
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.verdict import RunVerdict, judge_run
 from surefoot.private_directory import private_directory
-from surefoot.ssh import give_up
+from surefoot.ssh import HOST_KEY_CHECKING, ask_nobody, give_up
 
 CANCEL_POLL_SECONDS = 0.2
 """How often a running playbook looks whether it was cancelled."""
@@ -92,7 +93,7 @@ class Ansible:
         """
         with private_directory() as private:
             paths = {name: _written(private / f"{name}.json", content) for name, content in (documents or {}).items()}
-            yield from self._run(playbook, {**variables, **paths}, private, cancelled, check)
+            yield from self._run(playbook, {"surefoot_root": str(self.root), **variables, **paths}, private, cancelled, check)
 
     def _run(self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, cancelled: threading.Event | None, check: bool) -> t.Iterator[RunEvent]:
         events: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
@@ -120,23 +121,28 @@ class Ansible:
         self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, stop: t.Callable[[], bool], check: bool, events: queue.SimpleQueue[RunEvent]
     ) -> None:
         try:
-            import ansible_runner  # here, since it takes a while and `surefoot --help` needs none of it
+            from ansible_runner.interface import init_runner  # here, since it takes a while and `surefoot --help` needs none of it
 
-            done = ansible_runner.run(
+            run = init_runner(
                 private_data_dir=str(private),
                 project_dir=str(self.root),
                 playbook=str(playbook_path(playbook, self.root)),
                 inventory=[str(self.root / source) if (self.root / source).exists() else source for source in self.inventory],
-                extravars=variables,
+                extravars=_as_they_are(variables),
                 cmdline=" ".join(_quoted([*self.arguments, *(["--limit", self.limit] if self.limit else []), *(["--check", "--diff"] if check else [])]))
                 or None,
                 envvars=self._environment(),
+                fact_cache_type="",  # other than that of ansible-runner, facts that are cached stay where people keep them
                 settings={"pexpect_timeout": CANCEL_POLL_SECONDS},
                 event_handler=lambda event: _queue(event, events),
                 cancel_callback=stop,
                 quiet=True,
             )
-            ended = RunEnded(status=done.status, rc=done.rc, stats=_stats(done.stats))
+            if HOST_KEY_CHECKING not in os.environ:
+                # ansible-runner turns it off wherever the environment does not say otherwise, whatever ansible.cfg says.
+                run.config.env.pop(HOST_KEY_CHECKING, None)
+            run.run()
+            ended = RunEnded(status=run.status, rc=run.rc, stats=_stats(run.stats))
         except Exception as error:  # noqa: BLE001 - whatever ansible-runner raises, the run has ended without a verdict
             ended = RunEnded(status=f"error ({type(error).__name__}: {error})", rc=None, stats=None)
         events.put(ended)
@@ -152,6 +158,7 @@ class Ansible:
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_INVENTORY_UNPARSED_FAILED": "1",
             **give_up(self.root, os.environ),
+            **ask_nobody(os.environ),
             **self.environment,
         }
 
@@ -169,9 +176,31 @@ def playbook_path(playbook: str, root: pathlib.Path) -> pathlib.Path:
     return ours if ours.is_file() else root / playbook
 
 
+def why_none(said: t.Sequence[str]) -> str | None:
+    """Why no host was asked anything, out of what ansible-playbook said; None where it does not tell."""
+    lines = [text.strip() for text in said]
+    error = next((line for line in reversed(lines) if "ERROR" in line or "fatal" in line), None)
+    if error and "No inventory was parsed" in error:
+        # What is wrong with it has been said before, in warnings, and where.
+        return "\n".join(dict.fromkeys([error, *(line for line in lines if line.startswith("[WARNING]") or _PLACE.match(line))]))
+    return error
+
+
+_PLACE = re.compile(r"Origin: .*:\d+:\d+$")
+
+
 def _written(path: pathlib.Path, content: t.Any) -> str:
     path.write_text(json.dumps(content, default=str), encoding="utf-8")
     return str(path)
+
+
+def _as_they_are(value: t.Any) -> t.Any:
+    """Variables of ours as ansible takes them without looking for templates in them: a directory may be called anything."""
+    if isinstance(value, t.Mapping):
+        return {key: _as_they_are(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_they_are(inner) for inner in value]
+    return {"__ansible_unsafe": value} if isinstance(value, str) and "{" in value else value
 
 
 def _quoted(arguments: t.Sequence[str]) -> list[str]:

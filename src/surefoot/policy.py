@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 DECISIONS = frozenset({"approved", "held", "resumed"})
 """The kinds of ledger entry in which people let releases go on, or not."""
 
-STAY = frozenset({"started", "released", "verified", "failed", "rolling_back", "rolled_back", "rollback_failed", "adopted"})
+STAY = frozenset({"started", "released", "verified", "failed", "rolling_back", "rolled_back", "rollback_failed", "refused", "adopted"})
 """The kinds of ledger entry that tell whether a release is in place."""
 
 CLOCK_SLACK = dt.timedelta(minutes=5)

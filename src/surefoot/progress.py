@@ -8,27 +8,22 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import verified_here
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
+from surefoot.states import CATCHING_UP, IN_PLACE, SETTLED, STATES, UNDER_WAY
 
 if t.TYPE_CHECKING:
     from surefoot.ledger import Entry
 
 Survey = t.Mapping[str, t.Any]
 
-IN_PLACE = frozenset({"verified", "adopted"})
-SETTLED = frozenset({"verified", "rolled_back"})
-UNDER_WAY = frozenset({"started", "released", "rolling_back", "rollback_failed"})
-
-STATES = SETTLED | UNDER_WAY | {"failed", "adopted"}
-"""The kinds of ledger entry that are also the state a release is in from then on."""
-
-_ABOUT_RELEASES = STATES | {"catching_up", "caught_up", "catch_up_failed"}
+_ABOUT_RELEASES = STATES | CATCHING_UP
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Standing:
     """The ledger's last word on one release.
 
-    `state` is none, started, released (done and soaking), verified, failed, adopted, rolling_back (the way back was begun), rollback_failed or rolled_back;
+    `state` is none, started, released (done and soaking), verified, failed, adopted, rolling_back (the way back was begun), rollback_failed, rolled_back,
+    or refused (begun, and refused before anything was changed);
     `since` the time of that word (UTC, ISO). `before` is the state found when the release was first begun since it was last settled, by kind and host: what a
     way back leads to. `without_receipts` says that it was adopted, and that nobody has brought receipts of it to the hosts since.
     `runs` are all runs of it that the ledger knows, and `accepted` is until when what the hosts hold was accepted by adopting it.
@@ -51,7 +46,7 @@ class Standing:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReleaseProgress:
-    """One release of the path. `missing` are hosts without its receipt.
+    """One release of the path. `missing` are those of the `concerned` hosts that are without its receipt, `unknown` had it from a run the ledger does not know.
 
     `state` is done, unfinished (begun, to be gone on with), failed, behind (in place, and to be brought to the missing hosts) or pending.
     """
@@ -60,6 +55,8 @@ class ReleaseProgress:
     state: str
     standing: Standing
     missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    concerned: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,6 +87,8 @@ def standings(entries: t.Iterable[Entry]) -> dict[str, Standing]:
             change |= {"state": entry.kind, "since": entry.at, "run": entry.run or "", "details": entry.payload, "without_receipts": bare}
         if entry.kind == "adopted":
             change["accepted"] = entry.at
+            # Of what was taken back, and came again without us, nobody knows what was there before it came.
+            change |= {"before": {}} if last.state in {"rolled_back", "refused"} else {}
         elif entry.kind == "caught_up":
             change["without_receipts"] = False
         found[entry.release] = dataclasses.replace(last, **change)
@@ -118,10 +117,10 @@ def progress(
             state = "behind"
         elif standing.state in IN_PLACE and missing and release.steps:
             drift.append(f"the ledger says that {release.name} was verified, but there is no receipt of it on {', '.join(missing)}")
-        unknown = [host for host in concerned if _is_of_unknown_run(surveys.get(host, {}), release, standing)]
+        unknown = tuple(host for host in concerned if _is_of_unknown_run(surveys.get(host, {}), release, standing))
         if unknown:
             drift.append(f"{', '.join(unknown)} had {release.name} from a run that the ledger does not know: it is an older copy, or another ledger was used")
-        found.append(ReleaseProgress(release=release, state=state, standing=standing, missing=missing))
+        found.append(ReleaseProgress(release=release, state=state, standing=standing, missing=missing, unknown=unknown, concerned=len(concerned)))
     return Progress(releases=tuple(found), drift=tuple(drift))
 
 
@@ -140,7 +139,8 @@ def _moment(text: str) -> dt.datetime:
 
 def _state(release: Release, standing: Standing, missing: tuple[str, ...], concerned: list[str]) -> str:
     if release.playbook:
-        return {"verified": "done", "adopted": "done", "failed": "failed", "none": "pending", "rolled_back": "pending"}.get(standing.state, "unfinished")
+        states = {**dict.fromkeys(IN_PLACE, "done"), **dict.fromkeys(("none", "rolled_back", "refused"), "pending"), "failed": "failed"}
+        return states.get(standing.state, "unfinished")
     if standing.state in UNDER_WAY:
         return "unfinished"
     if standing.state == "failed":

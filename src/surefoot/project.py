@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, SurefootError
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
+from ansible_collections.surefoot.release.plugins.plugin_utils.lint import Finding
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
 from surefoot.application import Application
 from surefoot.decisions import consult
@@ -19,10 +20,11 @@ from surefoot.jobs import Applied, Job, Work
 from surefoot.ledger import Ledger
 from surefoot.ledger.store import whoami
 from surefoot.planning import FeaturePlan, Survey, Surveyed, last_took, plan_feature, planned_artifacts
-from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, why_none
 from surefoot.policy import Request, Ruling
-from surefoot.progress import IN_PLACE, Standing, standings
+from surefoot.progress import Standing, standings
 from surefoot.saved_plan import MOST_COMPARED, SavedPlan, Source, make_saved_plan, recent
+from surefoot.states import IN_PLACE
 
 
 class Cancelled(SurefootError):
@@ -59,10 +61,12 @@ class Applying(collections.abc.Iterator[Event]):
 class Project(Application):
     """An application with its hosts, and what ansible is to be told besides.
 
-    `limit` is a host pattern: only those of the hosts that match it, as with ansible-playbook. `lock_wait` is how many seconds to wait for another controller.
+    `limit` is a host pattern: only those of the hosts that match it, as with ansible-playbook. `lock_wait` is how many seconds to wait for another controller,
+    and `command` what others are told who wait for this one; the call itself if left out.
     """
 
     limit: str | None = None
+    command: str | None = None
     lock_wait: float = 0.0
     ansible_arguments: tuple[str, ...] = ()
     ansible_environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -91,7 +95,7 @@ class Project(Application):
             elif isinstance(event, RunEnded) and cancelled is not None and cancelled.is_set():
                 raise Cancelled("Cancelled while the hosts were surveyed; nothing was begun")
             elif isinstance(event, RunEnded) and not surveys:
-                seen = "; ".join(failures) or _last_error(messages) or event.status
+                seen = "; ".join(failures) or why_none(messages) or event.status
                 raise Refused("No host could be surveyed", seen=seen, todo="check the inventory and the hosts")
             elif isinstance(event, Output):
                 messages.append(event.text)
@@ -121,7 +125,9 @@ class Project(Application):
         """The plan by what was surveyed and by the ledger, without what people and the calendar have to say."""
         releases = self.feature(feature).parsed()
         planned = plan_feature(releases[0].feature, environment, releases, found, _standings(releases, environment, ledger))
-        return dataclasses.replace(planned, refusals=(*older_copy(ledger), *planned.refusals))
+        lost = older_copy(ledger)
+        refusals = (*lost, *barred(self.findings(releases), planned), *planned.refusals)
+        return dataclasses.replace(planned, refusals=refusals, disagreements=(*lost, *planned.disagreements))
 
     def ruling(self, release: Release, environment: str, found: Surveyed, ledger: Ledger, *, plan: str | None = None) -> Ruling:
         """Whether people and the calendar let a release go to an environment now, as part of the saved plan with the digest `plan`."""
@@ -181,13 +187,13 @@ class Project(Application):
 
         A release from which there is no way back waits, unless `without_way_back`. Nothing is done before the events are iterated over.
         """
-        job = self._job(feature, environment)
+        job = self._job("apply", feature, environment)
         work = job.apply(to=to, everything=everything, auto_rollback=auto_rollback, saved=saved, without_way_back=without_way_back)
         return Applying(work, job.cancelled)
 
     def rollback(self, feature: str, environment: str | None = None, *, to: str | None = None) -> Applying:
         """Undo the last release that is in place; with `to`, everything after that release. Raises Refused for a project with a limit."""
-        job = self._job(feature, environment)
+        job = self._job("rollback", feature, environment)
         if self.limit:
             bring_up = f"surefoot apply {feature} -E {job.environment} --all --limit {self.limit}"
             raise Refused(
@@ -197,9 +203,20 @@ class Project(Application):
             )
         return Applying(job.roll_back(to=to), job.cancelled)
 
+    def adopt(self, feature: str, environment: str | None = None, *, release: str, because: str) -> Applying:
+        """Accept what the hosts hold as the state after `release`, with a reason. Changes nothing on hosts but their receipts.
+
+        Raises Refused for a project with a limit, and when it is iterated over where hosts do not hold that.
+        """
+        job = self._job("adopt", feature, environment)
+        if self.limit:
+            message = "What is there is accepted on all hosts or on none"
+            raise Refused(message, seen=f"--limit {self.limit}", todo="adopt it without --limit; hosts that are behind are brought up with apply")
+        return Applying(job.adopt(release, because=because), job.cancelled)
+
     def verify(self, feature: str, environment: str | None = None, *, release: str | None = None) -> Applying:
         """Ask the gates of a release once more; of the last one that is done if none is named."""
-        job = self._job(feature, environment)
+        job = self._job("verify", feature, environment)
         return Applying(job.verify(release), job.cancelled)
 
     def variables(self, feature: str) -> dict[str, t.Any]:
@@ -212,9 +229,10 @@ class Project(Application):
         inventory, arguments = (known.inventory,), self.ansible_arguments
         return Ansible(root=self.root, inventory=inventory, arguments=arguments, limit=self.limit, environment=self.ansible_environment)
 
-    def _job(self, feature: str, environment: str | None) -> Job:
+    def _job(self, call: str, feature: str, environment: str | None) -> Job:
         name, _environment = self.environment(environment)
-        return Job(project=self, feature=feature, environment=name, cancelled=threading.Event(), lock_wait=self.lock_wait)
+        command = self.command or f"Project.{call}({feature!r}, {name!r})"
+        return Job(project=self, feature=feature, environment=name, cancelled=threading.Event(), command=command, lock_wait=self.lock_wait)
 
 
 def older_copy(ledger: Ledger) -> tuple[Refusal, ...]:
@@ -223,10 +241,16 @@ def older_copy(ledger: Ledger) -> tuple[Refusal, ...]:
     return tuple(Refusal(message=finding.message, todo=todo) for finding in ledger.older_copy())
 
 
+def barred(findings: t.Iterable[Finding], planned: FeaturePlan) -> tuple[Refusal, ...]:
+    """What lint found that keeps the releases that have not been begun from beginning; what is under way is not held up by it."""
+    to_begin = {one.release.name for one in planned.progress.releases if one.state == "pending"}
+    told = [finding for finding in findings if finding.barring and (to_begin if finding.release is None else finding.release in to_begin)]
+    return tuple(Refusal(message=f"{finding.release} {finding.message}" if finding.release else finding.message, todo=_LINT) for finding in told)
+
+
+_LINT = "correct it; surefoot lint says whether all is well"
+
+
 def _standings(releases: t.Sequence[Release], environment: str, ledger: Ledger) -> dict[str, Standing]:
     known = standings(ledger.entries(environment=environment, feature=releases[0].feature))
     return {release.name: known.get(release.name, Standing()) for release in releases}
-
-
-def _last_error(messages: t.Sequence[str]) -> str | None:
-    return next((message.strip() for message in reversed(messages) if "ERROR" in message), None)

@@ -39,7 +39,7 @@ MOST_DIFFERENCES = 30
 # An approval is about a plan and moves nothing; it must not make the plan stale that it is given for.
 _MOVES_NOTHING = frozenset({"approved"})
 _DONE = frozenset({"verified", "caught_up"})
-_GOES_ON = frozenset({"started", "released", "catching_up"}) | _DONE
+_GOES_ON = frozenset({"started", "refused", "released", "catching_up"}) | _DONE
 
 
 class Remembered(BaseModel):
@@ -153,7 +153,7 @@ def remember(entry: Entry) -> Remembered:
 def surroundings(source: Source) -> dict[str, str]:
     """Digests, which give no secret away, of what besides the feature file decides what is done: hosts, probes, the gates in use, hooks, playbooks."""
     project = source.project.as_mapping()
-    named = [*source.project.verify, *(gate for release in source.feature.releases for gate in release.verify)]
+    named = [*source.project.verify, *(gate for release in source.feature.parsed() for gate in (*release.verify, *release.batch_gates))]
     gates = sorted({gate for gate in named if isinstance(gate, str)})
     parts: dict[str, t.Any] = {key: project[key] for key in ("app", "hosts", "probes", "verify") if key in project}
     parts |= {f"gate {gate}": project["gates"][gate] for gate in gates if gate in project.get("gates", {})}

@@ -1,4 +1,4 @@
-"""What ssh is told besides what people configured, so that a host that froze with its connection open is given up instead of being waited for for ever."""
+"""What ssh is told besides what people configured, so that a host that froze, or an answer that nobody is there to give, is not waited for for ever."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ EXTRA_ARGS = "-o ServerAliveInterval=15 -o ServerAliveCountMax=3"
 """A host whose sshd is silent for 45 seconds is unreachable. ssh goes by the first value it is given, so what stands in ssh_args goes before."""
 
 _VARIABLE = "ANSIBLE_SSH_EXTRA_ARGS"
+
+
+HOST_KEY_CHECKING = "ANSIBLE_HOST_KEY_CHECKING"
+
+
+def ask_nobody(environment: t.Mapping[str, str]) -> dict[str, str]:
+    """The environment in which ssh fails where it would ask somebody, about a host key it does not know for example: it runs in a terminal that nobody sees."""
+    return {} if "SSH_ASKPASS" in environment else {"SSH_ASKPASS": "false", "SSH_ASKPASS_REQUIRE": "force"}
 
 
 def give_up(root: pathlib.Path, environment: t.Mapping[str, str]) -> dict[str, str]:

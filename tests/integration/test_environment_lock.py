@@ -18,7 +18,7 @@ from helpers import ROOT, run_module
 from surefoot.environment_lock import EnvironmentLock, Waiting
 from surefoot.ledger import Ledger
 from surefoot.lock import LockHeld, LockLost, hold
-from surefoot.playbooks import Ansible, HostAnswered
+from surefoot.playbooks import Ansible, HostAnswered, RunEnded
 
 TTL = 30.0
 """A beat is one run of ansible-playbook, which has a quarter of this for it, on a machine that is busy with other tests."""
@@ -178,6 +178,23 @@ PLAYBOOK = """
   tasks:
     - ansible.builtin.import_role: {name: surefoot.release.lock, tasks_from: release}
 """
+
+
+def test_a_refresh_asks_the_host_again_only_after_a_share_of_the_time_to_live(controllers: tuple[pathlib.Path, pathlib.Path]) -> None:
+    ann, _bob = controllers
+    removed = """
+    - ansible.builtin.file: {path: "{{ surefoot_state_path }}/shop.lock", state: absent}
+      run_once: true
+"""
+    acquire, refresh = PLAYBOOK.split("- hosts: app:!app1", maxsplit=1)
+    (ann / "release.yml").write_text(f"{acquire}{removed}- hosts: app:!app1{refresh}")
+    *answers, ended = (event for event in ansible(ann, "-e", "lock_ttl=3600").run("release.yml", {}) if isinstance(event, (HostAnswered, RunEnded)))
+    refreshed = [answer.result for answer in answers if answer.task.startswith("Make")]
+    assert [(result["changed"], result["reason"].startswith("it was refreshed")) for result in refreshed] == [(False, True)] * 2
+    assert ended.rc == 0
+    *answers, ended = (event for event in ansible(ann, "-e", "lock_ttl=0.001").run("release.yml", {}) if isinstance(event, (HostAnswered, RunEnded)))
+    assert [answer.result["lost"] for answer in answers if answer.task.startswith("Make")] == [True]
+    assert ended.rc == 2
 
 
 def test_the_module_says_who_holds_it_and_hides_values_of_variables(tmp_path: pathlib.Path) -> None:

@@ -51,6 +51,27 @@ def test_a_release_is_noted_once(host: pathlib.Path) -> None:
     assert path.read_bytes() == written
 
 
+def test_several_releases_are_noted_in_one_write(host: pathlib.Path) -> None:
+    record(host, release="ui")
+    also = [{"release": "ui", "digest": "d2", "outcome": "rolled_back"}, {"release": "never", "digest": "d3", "outcome": "rolled_back"}]
+    also += [{"release": "table", "digest": "d0", "outcome": "adopted"}]
+    (host / "shop/current").unlink()
+    (host / "shop/current").symlink_to("releases/1.0.0")
+    noted = record(host, outcome="adopted", also=also, run="r2")
+    assert noted["step"]["reason"] == "api is adopted here"
+    receipt = json.loads((host / "notes/shop.json").read_text())
+    assert receipt == noted["survey"]["receipt"]
+    told = [(one["release"], one["outcome"], one["digest"], one["version"], one["run"]) for one in receipt["releases"]]
+    assert told == [
+        ("ui", "verified", "d1", "2.0.0", ""),
+        ("ui", "rolled_back", "d2", "1.0.0", "r2"),
+        ("table", "adopted", "d0", "1.0.0", "r2"),
+        ("api", "adopted", "d1", "1.0.0", "r2"),
+    ]
+    assert (receipt["live_version"], receipt["verified_versions"][-1]) == ("1.0.0", "1.0.0")
+    assert not record(host, outcome="adopted", also=also, run="r3")["changed"]
+
+
 def test_what_was_not_declared_is_not_noted(host: pathlib.Path) -> None:
     before = survey(host)
     (host / "shop/current").unlink()

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import textwrap
 import threading
 import time
@@ -196,6 +197,30 @@ def test_modules_run_for_real(app: App) -> None:
     assert run_module("pool_member", {**pool, "state": "in_pool"})["changed"]
     failed = run_module("restart", app.options(health_timeout=0))
     assert (failed["failed"], failed["error"]["kind"]) == (True, "InvalidInput")
+
+
+def test_a_staged_version_is_made_live_and_run_in_one_go(app: App) -> None:
+    perform(app.options())
+    artifact = app.root / "shop-2.0.0.tar"
+    with tarfile.open(artifact, "w") as archive:
+        for name in ("VERSION", "behavior"):
+            (app.root / name).write_text({"VERSION": "2.0.0", "behavior": ""}[name])
+            archive.add(app.root / name, name)
+    given = app.options(activate={"path": str(app.root), "version": "2.0.0"})
+    refused = run_module("restart", given)
+    assert (refused["failed"], refused["error"]["kind"], app.get("/live")[1]["version"]) == (True, "Refused", "1.0.0")
+    assert run_module("install", {"path": str(app.root), "version": "2.0.0", "state": "staged", "src": str(artifact)})["changed"]
+    pid = pid_of(app.options())
+
+    planned = run_module("restart", given, check=True)
+    assert (planned["changed"], planned["activation"]["needed"], planned["step"]["needed"]) == (True, True, True)
+    assert (str((app.root / "current").readlink()), pid_of(app.options())) == ("releases/1.0.0", pid)
+    done = run_module("restart", given)
+    assert (done["activation"]["kind"], done["activation"]["before"]["live"], done["activation"]["after"]["live"]) == ("install", "1.0.0", "2.0.0"), done
+    assert done["activation"]["undo"] == {"version": "1.0.0"}
+    assert (done["step"]["reason"], app.get("/live")[1]["version"]) == ("restart needed: shop runs 1.0.0, 2.0.0 is live", "2.0.0")
+    again = run_module("restart", given)
+    assert (again["changed"], again["activation"]["needed"], again["step"]["needed"]) == (False, False, False)
 
 
 def starts_of(app: App) -> list[str]:

@@ -8,7 +8,7 @@ import sys
 import typing as t
 
 import pytest
-from _road import HOSTS, LIVE_AFTER, ROAD, Shop, a_shop, artifact
+from _road import HOSTS, LATER_MIGRATIONS, LIVE_AFTER, MIGRATIONS, ROAD, Shop, a_shop, artifact
 
 from helpers import run_playbook
 
@@ -134,6 +134,26 @@ def test_when_a_later_batch_fails_the_way_back_touches_no_host_that_was_still_as
         assert rolled == {"h1", "h2"}
 
 
+def test_a_gate_between_batches_keeps_the_next_batch_from_being_touched(calm: Shop) -> None:
+    asked = calm.project / "asked"
+    script = f"echo >> {asked}; test $(wc -l < {asked}) -lt 2"
+    calm.feature({**API, "restart": {"batches": [1], "verify": [{"name": "canary", "command": ["sh", "-c", script]}]}})
+    last = calm.hosts[2].pid
+    done = calm.surefoot("apply", "--yes", "--json")
+    assert done.returncode == 5, done.stdout[-3000:] + done.stderr
+    in_service(calm, "1.0.0")
+    told = events(done.stdout)
+    assert [event["verdict"] for event in told if event.get("event") == "GateAsked" and event["name"] == "canary"] == ["passed", "failed"]
+    assert {event["host"] for event in told if event.get("event") == "StepDone" and event["step"]["kind"] == "restart"} == {"h1", "h2"}
+    assert calm.hosts[2].pid == last
+    asked.unlink()
+    calm.feature({**API, "restart": {"batches": [2], "verify": [{"name": "canary", "command": ["sh", "-c", script]}]}})
+    done = calm.surefoot("apply", "--yes")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    in_service(calm, "2.0.0")
+    assert asked.read_text() == "\n"  # not after the last batch, which the gates of the release follow
+
+
 def test_an_artifact_that_was_built_again_makes_a_saved_plan_stale(calm: Shop) -> None:
     calm.feature(API)
     assert calm.surefoot("plan", "--out", "plan.json").returncode == 2
@@ -249,6 +269,41 @@ def test_what_is_not_as_it_was_left_is_refused_and_nothing_is_changed(calm: Shop
     assert shop.surefoot("plan").returncode == 2
 
 
+def test_a_link_that_was_moved_by_hand_is_adopted_and_the_path_goes_on(calm: Shop) -> None:
+    shop = calm
+    shop.feature(ROAD[2], {**ROAD[4], "enable_feature": {"flag": "reviews", "audience": {"everyone": True}}})
+    assert shop.surefoot("apply", "--yes").returncode == 0
+    for host in shop.hosts:
+        (host.root / "app/releases/1.0.1").mkdir()
+    moved = [host.root / "app/current" for host in shop.hosts]
+    ledger = shop.ledger()
+    for current in moved[:2]:
+        current.unlink()
+        current.symlink_to("releases/1.0.1")
+    arguments = ("adopt", "reviews", "--release", "staff", "--because", "a fix, put there by hand")
+    refused = shop.surefoot(*arguments)
+    assert refused.returncode == 4, refused.stdout + refused.stderr
+    assert "The hosts run different versions; found: 1.0.0 on h3; 1.0.1 on h1, h2" in refused.stderr
+    assert shop.ledger() == ledger
+    moved[2].unlink()
+    moved[2].symlink_to("releases/1.0.1")
+    for command in ("survey", "plan"):
+        told = shop.surefoot(command)
+        assert told.returncode == 4, told.stdout + told.stderr
+        assert "h3: 1.0.1 is live, but the last receipt says 1.0.0" in told.stdout
+    done = shop.surefoot(*arguments, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert events(done.stdout)[-1]["result"]["staff"]["state"] == "adopted"
+    assert shop.ledger()[len(ledger) :] == [("adopted", "staff"), ("caught_up", "staff")]
+    assert [(host.receipts()[-1], host.live) for host in shop.hosts] == [(("staff", "adopted", "1.0.1"), "1.0.1")] * 3
+    assert shop.surefoot("survey").returncode == 0
+    assert shop.surefoot("plan").returncode == 2
+    # Without the runner too.
+    release = run_playbook("-i", "inventory", "release.yml", "-e", "feature=reviews", "-e", "release=everyone", cwd=shop.project, **shop.environment())
+    assert release.returncode == 0, release.stdout[-3000:] + release.stderr
+    assert shop.surefoot("plan").returncode == 0
+
+
 def test_an_artifact_with_another_checksum_is_not_even_staged(calm: Shop) -> None:
     calm.feature(API)
     (calm.project / "dist/app-2.0.0.tar.gz.sha256").write_text("0" * 64)
@@ -297,6 +352,23 @@ def test_a_restart_without_a_drain_loses_requests_and_fails_though_every_task_wa
     assert failed["impact"][0]["verdict"] == "broken"
     assert failed["impact"][0]["failed"] > 0
     in_service(shop, "1.0.0")
+
+
+def test_a_migration_without_a_way_down_waits_for_its_own_confirmation_also_where_that_is_only_seen_when_it_is_staged(calm: Shop) -> None:
+    files = {name: text for name, text in {**MIGRATIONS, **LATER_MIGRATIONS}.items() if name != "0002_reviews.down.sql"}
+    artifact(calm, "2.3.0", {"page.html": "books", **{f"migrations/{name}": text for name, text in files.items()}})
+    calm.feature({"release": "table", "migrate": {"version": "2.3.0", "to": "0002"}})
+    assert "whether the migration can be taken back is known once 2.3.0 is staged" in calm.surefoot("plan").stdout
+    done = calm.surefoot("apply", "--yes")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "no way down from 0002" in done.stdout
+    assert calm.sql("SELECT what FROM done") == [("books",)]
+    waiting = calm.surefoot("apply", "--yes")
+    assert waiting.returncode == 3, waiting.stdout + waiting.stderr
+    assert "There is no way back: there is no way down from 0002" in waiting.stdout
+    done = calm.surefoot("apply", "--yes", "--no-way-back")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert calm.sql("SELECT what FROM done") == [("books",), ("reviews",)]
 
 
 def test_a_gate_that_cannot_tell_asks_a_person_and_undoes_nothing(calm: Shop) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import datetime as dt
 import os
 import pathlib
 import threading
@@ -79,6 +80,8 @@ class World:
             yield from self.kept(variables)
         elif playbook == "survey":
             yield from self.surveyed(variables.get("survey_artifacts", ()))
+        elif playbook == "adopt":
+            yield from self.adopted(variables)
         elif playbook == "verify":
             yield gate("passed")
             yield ended(list(self.hosts))
@@ -123,15 +126,28 @@ class World:
         for name in names if record else ():
             receipt = self.hosts[name]["receipt"] or {"releases": []}
             entry = {"feature": feature["feature"], "release": release["release"], "outcome": outcome}
-            live = self.hosts[name]["artifacts"]["live"]["version"]
+            live = (self.hosts[name]["artifacts"]["live"] or {}).get("version")
             self.hosts[name]["receipt"] = {**receipt, "live_version": live, "releases": [*receipt["releases"], entry]}
             yield answer(name, "Record", {"survey": copy.deepcopy(self.hosts[name]), "asked": ASKED, "step": step("receipt"), "changed": True})
         yield ended(names)
 
+    def adopted(self, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        """Write receipts of what is there, as the module does."""
+        feature = yaml.safe_load(pathlib.Path(variables["feature"]).read_text())["feature"]
+        at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        for name, found in self.hosts.items():
+            for told in (*variables["record_also"], {"release": variables["release"], "outcome": variables["record_outcome"]}):
+                receipt = found["receipt"] or {"releases": []}
+                entry = {"feature": feature, "release": told["release"], "outcome": told["outcome"], "run": variables["record_run"], "at": at}
+                live = (found["artifacts"]["live"] or {}).get("version")
+                found["receipt"] = {**receipt, "live_version": live, "releases": [*receipt["releases"], entry]}
+            yield answer(name, "Record", {"survey": copy.deepcopy(found), "asked": ASKED, "step": step("receipt"), "changed": True})
+        yield ended(list(self.hosts))
+
     def do(self, kind: str, name: str, given: t.Mapping[str, t.Any]) -> None:
         found = self.hosts[name]
-        if given.get("version") in self.artifacts:
-            held = {"version": given["version"], "sha256": self.artifacts[given["version"]]}
+        if given.get("version"):
+            held = {"version": given["version"], "sha256": self.artifacts.get(given["version"])}
             found["artifacts"]["staged"] = [*(one for one in found["artifacts"]["staged"] if one["version"] != held["version"]), held]
         if kind == "migrate":
             for host in self.hosts.values():

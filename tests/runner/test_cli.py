@@ -75,6 +75,18 @@ def test_exit_codes_are_what_the_documentation_says() -> None:
     }
 
 
+def test_lint_tells_what_is_wrong_with_surefoot_yml_once(command: Command, shop: Write, tmp_path: pathlib.Path) -> None:
+    shop({"release": "a", "restart": {}, "verify": ["smoke"]}, gates={"smoke": {"command": ["true"]}}, verify=["smoke"])
+    (tmp_path / "features/other.yml").write_text("feature: other\nreleases:\n  - {release: b, restart: {}}\n")
+    done = command("lint")
+    in_file, in_release = "verify in surefoot.yml has a gate that cannot fail: smoke, which is true", "has a gate that cannot fail: smoke, which is true"
+    assert (done.code, done.out.splitlines()) == (1, [in_file, f"reviews: a: {in_release}"])
+    assert command("lint", "--json").document["findings"] == [
+        {"feature": None, "release": None, "message": in_file},
+        {"feature": "reviews", "release": "a", "message": in_release},
+    ]
+
+
 def test_0_when_done_and_when_nothing_is_to_do(command: Command) -> None:
     assert command("apply", "--all", "--yes").code == 0
     assert command("apply", "--all", "--yes").code == 0
@@ -149,7 +161,9 @@ def test_4_when_what_is_there_is_not_what_was_expected(command: Command, world: 
     done = command("apply", "--yes")
     assert done.code == 4
     assert "The hosts run different versions" in done.err
-    assert command("survey").code == 0
+    done = command("survey")
+    assert done.code == 4
+    assert "The hosts run different versions" in done.out
 
 
 def test_4_when_no_host_is_there(command: Command, world: World) -> None:
@@ -176,6 +190,18 @@ def test_6_when_failed_and_not_rolled_back(command: Command, world: World) -> No
     assert command("apply", "--yes", "--no-rollback").code == 6
     assert command("rollback", "--yes").code == 0
     assert "nothing to undo" in command("rollback", "--yes").err
+
+
+def test_status_says_what_is_open_and_what_to_do(command: Command, world: World) -> None:
+    world.instead["release"] = failing("h2", "no good answer", after="migrate")
+    command("apply", "--yes", "--no-rollback")
+    done = command("status")
+    assert done.code == 0
+    told = "… table of reviews failed and was not taken back in test; next: mend it, then surefoot apply reviews -E test; or surefoot rollback reviews -E test"
+    assert told in done.out.splitlines()
+    assert command("status", "--json").document["unsettled"][0]["state"] == "failed"
+    command("rollback", "--yes")
+    assert command("status", "--json").document["unsettled"] == []
 
 
 def test_6_when_a_rollback_fails(command: Command, world: World) -> None:
@@ -273,7 +299,7 @@ def test_json_of_apply_is_one_event_a_line_and_the_result_last(command: Command)
 
 def test_json_of_the_others(command: Command) -> None:
     command("apply", "--all", "--yes")
-    assert set(command("survey", "--json").document) >= {"format", "hosts", "surveys", "failures"}
+    assert set(command("survey", "--json").document) >= {"format", "hosts", "surveys", "failures", "disagreements", "behind"}
     (entry, *_) = command("history", "--json").document["entries"]
     assert set(entry) >= {"seq", "at", "environment", "kind", "feature", "release", "run", "by", "payload", "prev", "hash"}
     assert command("history", "--check", "--json").document == {"format": 1, "findings": []}
@@ -292,6 +318,41 @@ def test_json_of_an_error_is_a_document_too(command: Command, world: World, tmp_
     assert done.document["error"]["kind"] == "Refused"
     (tmp_path / "surefoot.yml").write_text("[")
     assert command("plan", "--json").document["error"]["kind"] == "InvalidInput"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["apply"], 3, "Nobody is there to confirm"),
+        (["rollback"], 3, "Nobody is there to confirm"),
+        (["aply"], 1, "Did you mean apply?"),
+        (["apply", "--yess"], 1, "No such option"),
+        (["adopt", "reviews", "--release", "api"], 1, "--because"),
+        (["apply", "--plan", "missing.json"], 1, "missing.json"),
+    ],
+)
+def test_json_of_wrong_usage_and_of_what_nobody_confirmed_is_a_document_too(command: Command, arguments: list[str], code: int, told: str) -> None:
+    done = command(*arguments, "--json")
+    assert done.document["exit"] == done.code == code
+    assert told in done.document["error"]["message"]
+    assert told in done.err
+
+
+def test_json_of_what_is_refused_before_anybody_is_asked_is_a_document_too(command: Command, world: World) -> None:
+    command("apply", "--all", "--yes")
+    assert command("apply", "--json").document["exit"] == 0
+    command("rollback", "--yes")
+    world.hosts["h2"]["artifacts"]["live"]["version"] = "9.9.9"
+    done = command("apply", "--json")
+    assert done.document["exit"] == done.code == 4
+    assert "9.9.9" in done.document["error"]["seen"]
+
+
+def test_json_of_what_is_aborted_is_a_document_too(command: Command, world: World) -> None:
+    world.instead["release"] = signals(signal.SIGINT, times=2)
+    done = command("apply", "--yes", "--json")
+    assert done.document["exit"] == done.code == 3
+    assert "Aborted" in done.document["error"]["message"]
 
 
 def test_what_hosts_answer_is_shown_and_not_obeyed(command: Command, world: World) -> None:

@@ -209,16 +209,6 @@ def test_a_reason_and_an_environment_are_asked_for(desk: Desk, command: str) -> 
 # adopt
 
 
-def test_adopting_is_an_entry_with_the_digest_of_the_release(desk: Desk) -> None:
-    ended = desk.run("adopt", "reviews", "--release", "api", "-E", "production", "--because", "it was there before surefoot")
-    assert (ended.code, ended.out) == (Exit.DONE, "api of reviews counts as done in production: it was there before surefoot\n")
-    (entry,) = desk.entries()
-    digest = desk.project.feature("reviews").parsed()[0].digest()
-    assert (entry.kind, entry.environment, entry.feature, entry.release) == ("adopted", "production", "reviews", "api")
-    assert entry.payload == {"digest": digest, "because": "it was there before surefoot"}
-    assert desk.run("adopt", "reviews", "--release", "api", "-E", "production", "--because", "x", "--json").answer["entry"]["seq"] == 2
-
-
 def test_adopting_what_is_not_there_is_an_error(desk: Desk) -> None:
     for arguments, message in (
         (("reviews", "--release", "ui", "-E", "production", "--because", "x"), "Feature reviews has no release ui"),

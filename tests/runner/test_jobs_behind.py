@@ -140,7 +140,7 @@ def test_going_back_on_some_hosts_is_refused_before_it_is_asked_for(shop: Write,
     assert kinds(project) == before
 
 
-# Releases that were adopted
+# Releases that were adopted, and whose receipts have not come to the hosts, since the runner was killed or it was an older one
 
 
 def adopt(project: Project, name: str) -> None:
@@ -167,18 +167,16 @@ def test_an_adopted_release_is_no_drift_and_gets_its_receipts_from_the_next_appl
     assert [one["outcome"] for one in world.hosts["h1"]["receipt"]["releases"] if one["release"] == "table"] == ["verified"]
 
 
-@pytest.mark.parametrize("first", ["apply", "verify"])
-def test_an_adopted_release_is_verified_by_its_gates(shop: Write, world: World, command: Command, first: str) -> None:
+def test_an_adopted_release_is_verified_by_its_gates(shop: Write, world: World, command: Command) -> None:
     project = shop()
     there_by_hand(world)
     assert command("adopt", "reviews", "--release", "table", "--because", "it was there").code == Exit.DONE
-    for one in (first, "verify" if first == "apply" else "apply"):
-        arguments = ["--release", "table"] if one == "verify" else ["--yes"]
-        assert command(one, *arguments).code == Exit.DONE
+    assert command("verify", "--release", "table").code == Exit.DONE
     (feature,) = project.status()
     assert feature["releases"][0]["environments"]["test"]["state"] == "verified"
     plan = project.plan("reviews")
     assert ([one.state for one in plan.progress.releases], plan.refusals) == (["done", "pending", "pending"], ())
+    assert command("apply", "--yes").code == Exit.DONE
 
 
 def test_gates_asked_of_some_hosts_alone_verify_no_adopted_release(shop: Write, world: World, command: Command) -> None:

@@ -40,6 +40,22 @@ def test_somebody_else_at_it_ends_with_7_and_their_name(shop: Write, world: Worl
     assert world.played() == []
 
 
+def test_others_are_told_the_call_or_what_whoever_embeds_it_says(shop: Write, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["notebook", "--token=s3cret"])
+    told: list[str] = []
+
+    def noted(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
+        told.append(variables["lock_command"])
+        return world.as_usual("lock", variables)
+
+    world.instead["lock"] = noted
+    project = shop()
+    project.apply("reviews").finish()
+    project.rollback("reviews", "test").finish()
+    dataclasses.replace(project, command="the night's release").apply("reviews").finish()
+    assert list(dict.fromkeys(told)) == ["Project.apply('reviews', 'test')", "Project.rollback('reviews', 'test')", "the night's release"]
+
+
 def test_a_lock_is_waited_for_as_long_as_was_said(shop: Write, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("surefoot.environment_lock.ASK_AGAIN_SECONDS", 0.01)
     project = dataclasses.replace(shop(), lock_wait=60.0)

@@ -21,10 +21,13 @@ __all__ = ["command_fixture", "fleet_fixture"]
 LEDGER, HEAD = ".surefoot/ledger.db", ".surefoot/ledger.head"
 
 
-def restored(shop: Write) -> Project:
-    """A project whose ledger is from before a hold."""
+def restored(shop: Write, *, held: bool = False) -> Project:
+    """A project whose ledger is from before a hold, or, if it was `held`, before a second one."""
     project = shop()
     project.apply("reviews").finish()
+    if held:
+        with project.ledger() as ledger:
+            decisions.hold(ledger, "test", because="moved")
     shutil.copy(project.root / LEDGER, project.root / "yesterday.db")
     with project.ledger() as ledger:
         decisions.hold(ledger, "test", because="x")
@@ -61,10 +64,22 @@ def test_nothing_begins_and_nothing_is_undone_on_a_restored_backup(shop: Write, 
     assert (project.history(), world.played()) == (before, played)
 
 
+@pytest.mark.parametrize("arguments", [["hold"], ["resume"], ["adopt", "reviews", "--release", "api"]])
+def test_nothing_is_decided_in_a_restored_backup(shop: Write, command: Command, arguments: list[str]) -> None:
+    """It would be lost without a word when the newer copy comes back."""
+    project = restored(shop, held=True)
+    before = project.history()
+    done = command(*arguments, "--because", "x")
+    assert done.code == Exit.REFUSED
+    assert "remembers entry" in done.err
+    assert project.history() == before
+
+
 def test_going_on_from_an_older_copy_is_remembered(shop: Write, command: Command) -> None:
     project = restored(shop)
-    for _ in range(3):
-        assert command("hold", "--because", "another").code == Exit.DONE
+    with project.ledger() as ledger:
+        for _ in range(3):
+            ledger.append("test", "held", {"because": "another"})
     done = command("history", "--check")
     assert done.code == Exit.REFUSED
     assert "remembers another entry 4: the ledger was an older copy once and went on from there" in done.out

@@ -131,6 +131,8 @@ def test_secrets_in_headers_are_not_repeated() -> None:
 def test_gates_must_be_known_to_the_project() -> None:
     assert parse_feature_file(FEATURE.encode(), project=parse_project(PROJECT.encode())).releases
     assert "reviews.yml:8:14: Gate smok is not defined; did you mean smoke?" in refusal(edited("[smoke]", "[smok]"), project=PROJECT)
+    between = edited("batches: [1, 50%]", "verify: [{command: [pytest]}, smok]")
+    assert "reviews.yml:7:45: Gate smok is not defined; did you mean smoke?" in refusal(between, project=PROJECT)
 
 
 def test_keys_that_start_with_x_pass_and_hold_what_is_merged() -> None:

@@ -184,7 +184,9 @@ def taking(**milliseconds: t.Sequence[int]) -> t.Callable[[World, dict[str, t.An
         for event in world.released(variables):
             if isinstance(event, HostAnswered) and event.task in milliseconds:
                 took = milliseconds[event.task][int(event.host[1:]) - 1]
-                event = answer(event.host, event.task, {"changed": took > 0, "step": {**step(event.task), "duration_ms": took or 7}})
+                event = answer(
+                    event.host, event.task, {"step": {**step(event.task), "after": {"done": took > 0}, "before": {"done": False}, "duration_ms": took or 7}}
+                )
             yield event
 
     return happens

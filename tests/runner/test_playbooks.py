@@ -14,31 +14,32 @@ import typing as t
 import pytest
 
 from surefoot import playbooks
-from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, TaskStarted, collection_parent, playbook_path
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, TaskStarted, collection_parent, playbook_path, why_none
 
 STATS = {"processed": {"h1": 1}, "failures": {}, "dark": {}, "rescued": {}, "ignored": {}, "ok": {"h1": 3}, "changed": {}, "skipped": {}}
 
 
 class Runner(types.ModuleType):
-    """Stands where the module ansible_runner would; `does` is what its run does with the arguments it gets."""
+    """Stands where the module ansible_runner.interface would; `does` is what a run does with the arguments it gets."""
 
     def __init__(self, does: t.Callable[..., t.Any]) -> None:
-        super().__init__("ansible_runner")
+        super().__init__("ansible_runner.interface")
         self.given: dict[str, t.Any] = {}
         self._does = does
 
-    def run(self, **given: t.Any) -> t.Any:
+    def init_runner(self, **given: t.Any) -> t.Any:
         self.given = given
         assert pathlib.Path(given["private_data_dir"]).is_dir()
-        ended = self._does(given)
-        return types.SimpleNamespace(**{"status": "successful", "rc": 0, "stats": STATS, **(ended or {})})
+        found = types.SimpleNamespace(status="successful", rc=0, stats=STATS, config=types.SimpleNamespace(env={}))
+        found.run = lambda: vars(found).update(self._does(given) or {})
+        return found
 
 
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[t.Callable[..., t.Any]], Runner]:
     def use(does: t.Callable[..., t.Any]) -> Runner:
         fake = Runner(does)
-        monkeypatch.setitem(sys.modules, "ansible_runner", fake)
+        monkeypatch.setitem(sys.modules, "ansible_runner.interface", fake)
         return fake
 
     return use
@@ -221,3 +222,50 @@ def test_a_run_in_the_main_thread_leaves_its_signals_alone(runner: Use, tmp_path
     before = signal.getsignal(signal.SIGINT)
     assert list(ansible(tmp_path).run("release", {}))[-1] == RunEnded(status="successful", rc=0, stats=STATS)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+SSH = """\
+#!/bin/sh
+env | grep -E '^SSH_ASKPASS' > "{0}/environment"
+echo "$@" > "{0}/arguments"
+exit 255
+"""
+
+
+@pytest.fixture
+def real(tmp_path: pathlib.Path) -> Ansible:
+    """The real ansible, with a host that is this machine."""
+    (tmp_path / "hosts.yml").write_text(f"all: {{hosts: {{h1: {{ansible_connection: local, ansible_python_interpreter: {sys.executable}}}}}}}\n")
+    return Ansible(root=tmp_path, inventory=("hosts.yml",))
+
+
+def test_what_is_wrong_with_an_inventory_is_told(real: Ansible) -> None:
+    (real.root / "hosts.yml").write_text("app:\n  hosts:\n    h1: [}\n")
+    said = [event.text for event in real.run("survey", {}) if isinstance(event, Output)]
+    told = str(why_none(said))
+    assert "did not find expected node content" in told
+    assert f"{real.root}/hosts.yml:3:10" in told
+
+
+def test_facts_that_people_cache_are_there(real: Ansible) -> None:
+    (real.root / "ansible.cfg").write_text("[defaults]\nfact_caching = ansible.builtin.jsonfile\nfact_caching_connection = facts\n")
+    play = "- hosts: all\n  gather_facts: false\n  tasks: [{%s}]\n"
+    (real.root / "one.yml").write_text(play % "set_fact: {team_fact: kept, cacheable: true}")
+    (real.root / "two.yml").write_text(play % 'debug: {msg: "{{ team_fact }}"}')
+    list(real.run("one.yml", {}))
+    answers = [event for event in real.run("two.yml", {}) if isinstance(event, HostAnswered)]
+    assert [answer.result.get("msg") for answer in answers] == ["kept"]
+
+
+@pytest.mark.parametrize(("configured", "unchecked"), [("", False), ("[defaults]\nhost_key_checking = false\n", True)])
+def test_host_keys_are_checked_as_people_configured_it_and_nobody_is_asked_about_them(real: Ansible, configured: str, unchecked: bool) -> None:
+    (real.root / "ansible.cfg").write_text(configured)
+    (real.root / "ssh").write_text(SSH.format(real.root))
+    (real.root / "ssh").chmod(0o700)
+    (real.root / "hosts.yml").write_text(
+        f"all: {{hosts: {{h1: {{ansible_connection: ssh, ansible_ssh_executable: {real.root}/ssh, ansible_ssh_retries: 0}}}}}}\n"
+    )
+    (real.root / "mine.yml").write_text("- hosts: all\n  gather_facts: false\n  tasks: [{raw: hostname}]\n")
+    list(real.run("mine.yml", {}))
+    assert ("StrictHostKeyChecking=no" in (real.root / "arguments").read_text()) is unchecked
+    assert "SSH_ASKPASS_REQUIRE=force" in (real.root / "environment").read_text()

@@ -41,7 +41,7 @@ def test_nothing_is_known_of_a_release_that_never_was() -> None:
     assert standings([entry("lock", None), entry("approved")]) == {}
 
 
-@pytest.mark.parametrize("kind", ["started", "released", "verified", "failed", "rolling_back", "rollback_failed", "rolled_back"])
+@pytest.mark.parametrize("kind", ["started", "released", "verified", "failed", "rolling_back", "rollback_failed", "rolled_back", "refused"])
 def test_the_last_word_counts(kind: str) -> None:
     known = standings([entry("started"), entry(kind, at="2026-01-02T00:00:00.000Z", run="r2")])["api"]
     assert (known.state, known.since, known.run) == (kind, "2026-01-02T00:00:00.000Z", "r2")
@@ -55,7 +55,13 @@ def test_a_way_back_leads_to_what_was_there_before_the_first_try() -> None:
     assert standings([*tried, entry("rolling_back")])["api"].before == first
 
 
-@pytest.mark.parametrize("settled", ["verified", "rolled_back"])
+def test_what_was_there_before_an_undone_try_is_not_what_was_there_before_somebody_else_did_it() -> None:
+    undone = [entry("started", before={"install": {"h1": {"live": "1.0.0"}}}), entry("verified"), entry("rolling_back"), entry("rolled_back")]
+    assert standings(undone)["api"].before
+    assert standings([*undone, entry("adopted", run=None)])["api"].before == {}
+
+
+@pytest.mark.parametrize("settled", ["verified", "rolled_back", "refused"])
 def test_once_settled_the_next_try_begins_anew(settled: str) -> None:
     first, later = {"install": {"h1": {"live": "1.0.0"}}}, {"install": {"h1": {"live": "1.5.0"}}}
     assert standings([entry("started", before=first), entry(settled), entry("started", before=later)])["api"].before == later
@@ -110,7 +116,15 @@ def test_a_host_that_did_not_answer_counts_as_one_without_a_receipt() -> None:
 
 @pytest.mark.parametrize(
     ("word", "state"),
-    [("none", "pending"), ("started", "unfinished"), ("released", "unfinished"), ("verified", "done"), ("failed", "failed"), ("rolled_back", "pending")],
+    [
+        ("none", "pending"),
+        ("started", "unfinished"),
+        ("released", "unfinished"),
+        ("verified", "done"),
+        ("failed", "failed"),
+        ("rolled_back", "pending"),
+        ("refused", "pending"),
+    ],
 )
 def test_of_a_playbook_of_ones_own_only_the_ledger_knows(word: str, state: str) -> None:
     found = progress(RELEASES, receipts(h1=(), h2=()), HOSTS, {"own": Standing(state=word)})

@@ -14,7 +14,7 @@ import pytest
 import surefoot
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
 from runner import _fakes
-from runner._fakes import World, answer, ended, ended_as, kinds, standing
+from runner._fakes import World, answer, ended, ended_as, judging, kinds, standing
 from runner.conftest import Write
 from surefoot.events import Planned, ReleaseStarted, SurveyStarted
 from surefoot.lock import LockHeld, hold
@@ -32,6 +32,36 @@ def test_apply_performs_the_next_release_and_no_more(shop: Write, world: World) 
     assert kinds(project) == ["table started", "table released", "table verified"]
     assert world.hosts["h1"]["migrations"]["current"] == ["0002"]
     assert world.live() == {"1.0.0"}
+
+
+IDLE = {"command": ["true"]}
+
+
+@pytest.mark.parametrize(
+    ("releases", "keys", "told"),
+    [
+        ([{**_fakes.FEATURE[0], "verify": ["smoke"]}], {"gates": {"smoke": IDLE}}, "table has a gate that cannot fail: smoke, which is true"),
+        (_fakes.FEATURE, {"verify": [IDLE]}, "verify in surefoot.yml has a gate that cannot fail: true"),
+        ([*_fakes.FEATURE, {"release": "again", "install": {"version": "2.0.0"}}], {}, "again installs 2.0.0, which api made live already"),
+    ],
+)
+def test_what_lint_finds_is_not_begun(shop: Write, world: World, releases: t.Any, keys: dict[str, t.Any], told: str) -> None:
+    project = shop(*releases, **keys)
+    assert [refusal.message for refusal in project.plan("reviews").refusals] == [told]
+    with pytest.raises(Refused, match="Release table is refused, nothing was changed") as error:
+        project.apply("reviews").finish()
+    assert told in error.value.seen
+    assert (world.played(), kinds(project)) == ([], [])
+
+
+def test_what_lint_finds_holds_up_nothing_that_was_begun_and_nothing_for_want_of_a_reason(shop: Write, world: World) -> None:
+    project = shop({**_fakes.FEATURE[0], "impact": {"downtime": "2s"}})
+    world.instead["release table"] = judging("inconclusive")
+    assert not project.apply("reviews").finish().ok
+    world.instead.clear()
+    project = shop({**_fakes.FEATURE[0], "verify": [IDLE]}, _fakes.FEATURE[1])
+    assert project.apply("reviews", to="table").finish().ok
+    assert project.apply("reviews").finish().ok
 
 
 def test_nothing_is_done_before_events_are_asked_for(shop: Write, world: World) -> None:

@@ -102,6 +102,20 @@ def test_rollback_to_a_release_undoes_what_came_after_it(shop: Write, world: Wor
     assert standing(project) == {"table": "verified", "api": "rolled_back", "staff": "rolled_back"}
 
 
+def test_rollback_to_a_release_that_is_not_in_place_undoes_nothing(shop: Write, world: World) -> None:
+    """It would never be come to, and so everything would be undone."""
+    project = shop()
+    project.apply("reviews", to="api").finish()
+    before = kinds(project)
+    with pytest.raises(Refused, match="staff is not in place, so nothing can be undone down to it") as error:
+        project.rollback("reviews", to="staff").finish()
+    assert (error.value.seen, kinds(project), world.live()) == ("in place: table, api", before, {"2.0.0"})
+    project.rollback("reviews").finish()
+    with pytest.raises(Refused, match="api is not in place"):
+        project.rollback("reviews", to="api").finish()
+    assert standing(project) == {"table": "verified", "api": "rolled_back", "staff": "none"}
+
+
 @pytest.mark.parametrize("recorded", [False, True])
 def test_a_rollback_that_was_killed_is_finished_and_does_not_go_one_further(shop: Write, world: World, recorded: bool) -> None:
     """Once every host has its receipt of the way back, receipts alone would say that there is nothing left to undo of this release."""
@@ -166,6 +180,58 @@ def test_a_release_without_a_way_back_waits_for_its_own_confirmation(shop: Write
     assert (world.played(), kinds(project)) == ([], [])
     world.instead["own.yml"] = lambda world, _variables: iter([ended(list(world.hosts))])
     assert project.apply("reviews", without_way_back=True).finish().ok
+
+
+STUCK = {**_fakes.survey()["migrations"], "engine": "sql", "version": "2.0.0", "irreversible": ["0002"]}
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "told"),
+    [
+        ("migrations", STUCK, "there is no way down from 0002"),
+        ("artifacts", {"staged": []}, "1.0.0 is no artifact of ours on h1, so it could not be made live again"),
+        ("receipt", {"verified_versions": ["0.9.0"], "live_version": "1.0.0", "releases": []}, "1.0.0 was never verified on h1"),
+    ],
+)
+def test_what_could_not_be_taken_back_by_what_is_there_waits_too(shop: Write, world: World, part: str, change: dict[str, t.Any], told: str) -> None:
+    project = shop({"release": "all", "migrate": {"version": "2.0.0", "to": "0002"}, "install": {"version": "2.0.0"}})
+    world.hosts["h1"][part] = {**(world.hosts["h1"][part] or {}), **change}
+    plan = project.plan("reviews")
+    assert plan.back is not None
+    assert (plan.back.release, plan.back.obstacles, plan.irrevocable) == (None, (told,), (told,))
+    assert told in project.apply("reviews").finish().outcomes["all"].reasons[0]
+    assert (world.played(), kinds(project)) == ([], [])
+
+
+def test_what_is_only_seen_once_it_is_staged_is_told_and_left_to_the_migration_itself(shop: Write, world: World) -> None:
+    project = shop()
+    back = project.plan("reviews").back
+    assert back is not None
+    assert (back.obstacles, back.unknown) == ((), ("whether the migration can be taken back is known once 2.0.0 is staged",))
+    project.apply("reviews").finish()
+    project.rollback("reviews").finish()
+    project.apply("reviews", without_way_back=True).finish()
+    project.apply("reviews").finish()
+    asked = [(name, variables["release"], variables.get("migrate_reversible_only")) for name, variables in world.runs if name in {"release", "rollback"}]
+    assert asked == [("release", "table", True), ("rollback", "table", None), ("release", "table", None), ("release", "api", None)]
+
+
+def test_where_nothing_is_live_a_migration_need_not_be_reversible(shop: Write, world: World) -> None:
+    project = shop()
+    for host in world.hosts.values():
+        host["artifacts"] |= {"live": None, "staged": []}
+    world.hosts["h1"]["migrations"] = dict(STUCK)
+    assert project.plan("reviews").irrevocable == ()
+    assert project.apply("reviews").finish().ok
+    assert "migrate_reversible_only" not in world.runs[-1][1]
+
+
+def test_what_is_known_to_have_no_way_down_is_not_taken_back_by_half(shop: Write, world: World) -> None:
+    project = shop({"release": "all", "migrate": {"version": "2.0.0", "to": "0002"}, "install": {"version": "2.0.0"}})
+    world.hosts["h1"]["migrations"] = dict(STUCK)
+    world.once["release all"] = failing("h2", "no good answer", after="install")
+    result = project.apply("reviews", without_way_back=True).finish()
+    assert (result.rolled_back, world.played(), standing(project)) == (False, ["release"], {"all": "failed"})
 
 
 def test_a_first_installation_and_one_that_goes_on_need_no_other_confirmation(shop: Write, world: World) -> None:

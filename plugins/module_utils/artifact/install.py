@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact import staging, store
-from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import Wanted, parse
+from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import Wanted, only_live, parse
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.store import Layout, State
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.step import Step
@@ -39,7 +39,15 @@ def perform(params: t.Mapping[str, t.Any], *, check_mode: bool, run: staging.Run
 
     `params` are the options of the module, `run` is C(AnsibleModule.run_command). Raises `InvalidInput`, `Refused` or `StepFailed`.
     """
-    wanted = parse(params)
+    return _perform(parse(params), check_mode=check_mode, run=run, warn=warn)
+
+
+def activate(path: str, version: str, *, check_mode: bool, run: staging.Run, warn: t.Callable[[str], None]) -> Step:
+    """Make a version live that is staged below `path`, and do nothing else; raises as `perform` does."""
+    return _perform(only_live(path, version), check_mode=check_mode, run=run, warn=warn)
+
+
+def _perform(wanted: Wanted, *, check_mode: bool, run: staging.Run, warn: t.Callable[[str], None]) -> Step:
     layout = Layout(wanted.path)
     before = store.read(layout)
     decision = decide(wanted, before)

@@ -83,6 +83,11 @@ def parse(params: t.Mapping[str, t.Any]) -> Wanted:
     )
 
 
+def only_live(path: str, version: str) -> Wanted:
+    """What making a staged version live asks for; raises `InvalidInput`."""
+    return Wanted(path=install_path(path), version=_version(version), live=True)
+
+
 def install_path(path: str) -> str:
     """The install path in its plain form; raises `InvalidInput` unless it is absolute."""
     if not os.path.isabs(path) or os.path.normpath(path).strip("/") == "":

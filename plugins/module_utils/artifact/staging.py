@@ -20,7 +20,7 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import Wanted
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.store import Layout, State
-from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Busy, StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.files import link_atomically, write_atomically
 from ansible_collections.surefoot.release.plugins.module_utils.wait import lock_file
 
@@ -30,7 +30,7 @@ _MASKED_FROM = 4  # shorter values are no secrets, and masking them would garble
 
 @contextlib.contextmanager
 def locked(layout: Layout, *, patience: float = 60) -> t.Iterator[int]:
-    """Hold the lock of this install path, as a file descriptor; raises `Refused` when it is not free within `patience` seconds.
+    """Hold the lock of this install path, as a file descriptor; raises `Busy` when it is not free within `patience` seconds.
 
     Prepare commands inherit it, so the lock of a killed run is only free when the commands it left behind have ended as well.
     """
@@ -38,7 +38,7 @@ def locked(layout: Layout, *, patience: float = 60) -> t.Iterator[int]:
     descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not lock_file(descriptor, timeout=patience, interval=0.05):
-            raise Refused(
+            raise Busy(
                 "Another installation below %s is at work" % layout.path,
                 seen="%s has been locked for %d seconds" % (layout.lock, patience),
                 todo="let it end, or find it with fuser %s, then run this again" % layout.lock,

@@ -15,7 +15,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, StepFailed
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Busy, InvalidInput, Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.files import write_atomically
 
 SCHEMA = "https://flagd.dev/schema/v0/flags.json"
@@ -90,7 +90,7 @@ def write(file: FlagFile, document: t.Mapping[str, t.Any]) -> None:
 def locked(path: str, wait: float = LOCK_WAIT) -> t.Iterator[None]:
     """Hold the flag file against other runs of ours for the time of the block; the lock is a neighbor file, because the flag file itself is replaced.
 
-    Raises StepFailed when another run still holds it after `wait` seconds.
+    Raises Busy when another run still holds it after `wait` seconds.
     """
     real = os.path.realpath(path)
     lock = os.path.join(os.path.dirname(real), ".%s.lock" % os.path.basename(real))
@@ -114,7 +114,7 @@ def _acquire(descriptor: int, lock: str, wait: float) -> None:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise StepFailed("The flag file could not be locked", seen=str(error), todo="look at %s" % lock) from None
             if time.monotonic() >= deadline:
-                raise StepFailed("Another run still holds the flag file after %g s" % wait, seen=lock, todo="let it end, then run this step again") from None
+                raise Busy("Another run still holds the flag file after %g s" % wait, seen=lock, todo="let it end, then run this step again") from None
             time.sleep(LOCK_POLL)
         else:
             return

@@ -12,15 +12,21 @@ from ansible_collections.surefoot.release.plugins.module_utils.flags import flag
 
 
 def survey(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """`{backend, flag, audience, foreign, reason}` for `params` as in ARGUMENT_SPEC.
+    """`{backend, flag, audience, foreign, reason, others}` for `params` as in ARGUMENT_SPEC, where `others` may name more flags, which are told of alike.
 
     `audience` is as a feature file writes it, None where there is no flag, or where its rules are another hand's, or where `reason` says that the file
     cannot be read. `foreign` says that another hand's rules stand in the way, which they do not under `force`. Raises InvalidInput for options that cannot
     be used.
     """
-    found: dict[str, t.Any] = dict(backend=params["backend"], flag=params["flag"], audience=None, foreign=False, reason="")
+    told = dict(_told(params, params["flag"]), backend=params["backend"])
+    others = [_told(params, name) for name in params.get("others") or ()]
+    return dict(told, others=others) if others else told
+
+
+def _told(params: t.Mapping[str, t.Any], name: str) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = dict(flag=name, audience=None, foreign=False, reason="")
     try:
-        reading = flagd.understand(flagfile.read(params["path"]).flag(params["flag"]))
+        reading = flagd.understand(flagfile.read(params["path"]).flag(name))
     except Refused as error:
         return dict(found, reason=str(error))
     return dict(

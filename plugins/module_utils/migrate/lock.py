@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Busy, StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.migrate.database import Lock
 from ansible_collections.surefoot.release.plugins.module_utils.wait import poll
 
@@ -17,11 +17,11 @@ INTERVAL = 0.25
 
 @contextlib.contextmanager
 def hold(lock: Lock, wait: float) -> t.Iterator[Lock]:
-    """Hold `lock`, having waited for it at most `wait` seconds. Raises Refused if it could not be had, StepFailed if it was lost meanwhile."""
+    """Hold `lock`, having waited for it at most `wait` seconds. Raises Busy if it could not be had, StepFailed if it was lost meanwhile."""
     try:
         _seen, acquired = poll(lock.acquire, bool, timeout=wait, interval=INTERVAL)
         if not acquired:
-            raise Refused(
+            raise Busy(
                 "Another migration of this database is under way and did not end within %d s" % wait,
                 seen=lock.holder(),
                 todo="wait for it and run again, or find out what it waits for; lock_wait sets how long to wait",

@@ -20,6 +20,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = dict(
     url=dict(type="str", required=True, no_log=True),
     to=dict(type="str"),
     state=dict(type="str", default="migrated", choices=["migrated", "reverted"]),
+    reversible_only=dict(type="bool", default=False),
     virtualenv=dict(type="path"),
     python=dict(type="path"),
     config=dict(type="str", default="alembic.ini"),
@@ -49,6 +50,7 @@ class Settings:
     url: str
     to: str | None
     state: str
+    reversible_only: bool
     python: str | None
     config: str
     environment: t.Mapping[str, str]
@@ -74,6 +76,7 @@ def settings(params: t.Mapping[str, t.Any]) -> Settings:
         url=params["url"],
         to=params["to"] or None,
         state=params["state"],
+        reversible_only=params["reversible_only"],
         python=_python(params),
         config=_inside("config", params["config"]),
         environment=environment,

@@ -39,7 +39,7 @@ def _perform(options: Settings, check_mode: bool, run: Run) -> Step:
     if not os.path.isdir(options.path):
         return _without_artifact(engine, options, check_mode)
     state = engine.survey()
-    decided = decision.decide(state, options.state, options.to)
+    decided = _decide(state, options)
     if check_mode or not decided.needed:
         return _step(decided, state, decision.after(state, options.state, decided.ids))
     with hold(database.lock(), options.lock_wait) as lock:
@@ -49,7 +49,7 @@ def _perform(options: Settings, check_mode: bool, run: Run) -> Step:
 def _migrate(engine: Engine, options: Settings, lock: Lock) -> Step:
     """Decide again, now that nobody else can move the database, and do it; tables in use are tried again until `lock_wait` is over."""
     before = engine.survey()
-    decided = decision.decide(before, options.state, options.to)
+    decided = _decide(before, options)
     deadline, pause, ids = time.monotonic() + options.lock_wait, _FIRST_PAUSE, decided.ids
     while ids:
         try:
@@ -69,6 +69,19 @@ def _migrate(engine: Engine, options: Settings, lock: Lock) -> Step:
     if left:
         raise StepFailed("The migration ended without an error, but not everything is done", seen="still to do: %s" % ", ".join(left))
     return _step(decided, before, done)
+
+
+def _decide(state: decision.State, options: Settings) -> decision.Decision:
+    """What to do; refused where it has no way down and only what has one is asked for."""
+    decided = decision.decide(state, options.state, options.to)
+    stuck = [item for item in decided.ids if item in state.irreversible]
+    if options.reversible_only and options.state != "reverted" and stuck:
+        raise Refused(
+            "The migration could not be taken back",
+            seen="no way down from %s" % ", ".join(stuck),
+            todo="write the way down; or where going without is accepted, say so: surefoot apply --no-way-back",
+        )
+    return decided
 
 
 def _execute(engine: Engine, options: Settings, ids: t.Sequence[str], lock: Lock) -> None:

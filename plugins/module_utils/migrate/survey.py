@@ -16,10 +16,10 @@ from ansible_collections.surefoot.release.plugins.module_utils.migrate.options i
 
 
 def survey(params: t.Mapping[str, t.Any], run: Run) -> dict[str, t.Any]:
-    """`{engine, readable, reason, current, applied, pending, unknown, drift: [{id, reason}], reversible}`, plain JSON types.
+    """`{engine, version, readable, reason, current, applied, pending, unknown, drift: [{id, reason}], irreversible}`, plain JSON types.
 
     `params` follow ARGUMENT_SPEC, and `run` is AnsibleModule.run_command. `readable` is False with a `reason` if artifact or database could not
-    be read. `reversible` says whether what is pending could be taken back, None if nothing is pending. Raises InvalidInput for bad options.
+    be read. `version` is the artifact that was read, and `irreversible` are those pending that have no way down. Raises InvalidInput for bad options.
     """
     options = settings(params)
     try:
@@ -44,17 +44,20 @@ def _survey(engine: Engine, options: Settings) -> dict[str, t.Any]:
     state = engine.survey()
     return dict(
         _answer(options, None),
+        # Where nothing newer is staged yet, the live link is what was read.
+        version=os.path.basename(os.path.realpath(options.path)),
         reason=_reason(state),
         **state.recorded(),
         pending=list(state.pending),
         unknown=list(state.unknown),
         drift=[dict(id=item, reason=reason) for item, reason in sorted(state.drift.items())],
-        reversible=not state.irreversible.intersection(state.pending) if state.pending else None,
+        irreversible=[item for item in state.pending if item in state.irreversible],
     )
 
 
 def _answer(options: Settings, problem: str | None) -> dict[str, t.Any]:
-    return dict(engine=options.engine, readable=problem is None, reason=problem, current=[], applied=[], pending=[], unknown=[], drift=[], reversible=None)
+    nothing: dict[str, list[t.Any]] = {key: [] for key in ("current", "applied", "pending", "unknown", "drift", "irreversible")}
+    return dict(nothing, engine=options.engine, version=None, readable=problem is None, reason=problem)
 
 
 def _reason(state: State) -> str:

@@ -55,6 +55,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = dict(
     stop_timeout=dict(type="float", default=30),
     stable_for=dict(type="float"),
     member_drained=dict(type="bool"),
+    activate=dict(type="dict", options=dict(path=dict(type="path", required=True), version=dict(type="str", required=True))),
 )
 
 

@@ -45,8 +45,8 @@ class Observation:
 def survey(params: t.Mapping[str, t.Any], run: Run) -> dict[str, t.Any]:
     """What the service holds, for the options of the restart module; a manager that is not there is an answer too.
 
-    Answers `{name, manager, known, running, pid, started_at, version, stale, reason}`, `started_at` in seconds since the epoch, and under `others` the same
-    of each other unit, in the declared order.
+    Answers `{name, manager, known, running, pid, started_at, ticks, version, stale, reason}`, and under `others` the same of each other unit, in the declared
+    order. `started_at` is in seconds since the epoch, by today's clock; `pid` and `ticks`, which no clock moves, name the process.
     """
     found = [_survey_unit(unit, run) for unit in units_of(params)]
     (service,) = (unit for unit in found if unit["name"] == params["service"])
@@ -58,7 +58,7 @@ def _survey_unit(params: t.Mapping[str, t.Any], run: Run) -> dict[str, t.Any]:
     try:
         seen = observe(params, open_manager(params, run))
     except Refused as error:
-        return dict(about, known=False, running=False, pid=None, started_at=None, version=None, stale=False, reason=str(error))
+        return dict(about, known=False, running=False, pid=None, started_at=None, ticks=None, version=None, stale=False, reason=str(error))
     stale, reason = judge(seen, now=time.time())
     process = seen.status.process
     return dict(
@@ -67,6 +67,7 @@ def _survey_unit(params: t.Mapping[str, t.Any], run: Run) -> dict[str, t.Any]:
         running=seen.status.running,
         pid=process.pid if process else None,
         started_at=process.started_at if process else None,
+        ticks=process.ticks if process else None,
         version=seen.version,
         stale=stale,
         reason=reason,

@@ -22,6 +22,9 @@ _DOWN_SECONDS = 1.0
 # Who died before must outlive this before it is believed; so must a service that nobody can ask.
 _DOUBT_SECONDS = 1.5
 _PATIENCE = 2
+# Asking a manager starts a program, which many hosts on one machine would feel; whether anybody listens yet is asked for next to nothing.
+_MANAGER_SECONDS = 0.5
+_CONNECT_SECONDS = 0.05
 _GLANCE_SECONDS = 2.0
 # Less would cut the last answer short, and with it the evidence.
 _LAST_LOOK_SECONDS = 1.0
@@ -99,6 +102,7 @@ class _Watch:
         self._lives: list[Process] = []
         self._down_since: float | None = None
         self._good_since: float | None = None
+        self._looked_at: float | None = None
         self._words: list[str] = []
 
     @property
@@ -107,17 +111,27 @@ class _Watch:
         return ", ".join(self._words)
 
     def until(self, timeout: float) -> Healthy | None:
-        """Look at once and then every `health_interval` seconds until the service is healthy; None where it is not when the time is over."""
+        """Look at once, then every `health_interval` seconds and as soon as anybody listens, until the service is healthy; None where the time is over."""
         deadline = time.monotonic() + timeout
         while True:
-            healthy = self.look(max(deadline - time.monotonic(), _LAST_LOOK_SECONDS))
-            left = deadline - time.monotonic()
-            if healthy or left <= 0:
-                return healthy
-            time.sleep(min(self._params["health_interval"], left))
+            pause = min(self._params["health_interval"], _CONNECT_SECONDS)
+            if not self._still_refuses(deadline - time.monotonic()):
+                pause = self._params["health_interval"]
+                healthy = self.look(max(deadline - time.monotonic(), _LAST_LOOK_SECONDS))
+                if healthy or time.monotonic() >= deadline:
+                    return healthy
+            time.sleep(min(pause, max(deadline - time.monotonic(), 0)))
+
+    def _still_refuses(self, left: float) -> bool:
+        """Whether there is nothing to look at yet: the manager was asked a moment ago, and nobody listens where the service is to answer."""
+        url = self._params["health_url"]
+        if not url or left <= 0 or self._looked_at is None or time.monotonic() - self._looked_at > _MANAGER_SECONDS:
+            return False
+        return health.refuses(url, timeout=min(left, health.ATTEMPT_SECONDS))
 
     def look(self, left: float) -> Healthy | None:
         """One look, each question in it not longer than the time `left`; None where the service is not healthy (yet)."""
+        self._looked_at = time.monotonic()
         status = self._manager.status()
         self._words = [status.detail]
         self._require_life(status)

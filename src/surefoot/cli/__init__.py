@@ -8,8 +8,6 @@ import typing as t
 
 import click
 
-from surefoot.exits import Exit
-
 COMMANDS: t.Mapping[str, str] = {
     "init": "Write the files of a new project",
     "lint": "Check surefoot.yml and the features, without any host",
@@ -76,14 +74,8 @@ def main(arguments: list[str] | None = None) -> t.NoReturn:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = program.main(args=arguments, prog_name="surefoot", standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("Aborted, nothing more was begun", err=True)
-        code = Exit.WAITING
-    except click.ClickException as error:
-        error.show()
-        code = Exit.ERROR
     except Exception as error:  # the edge: one clear error instead of a traceback
-        if "--debug" in arguments:
+        if "--debug" in arguments and not isinstance(error, (click.ClickException, click.exceptions.Abort)):
             raise
         from surefoot.cli.failures import explain
 

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import pathlib
+import typing as t
 
 import click
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
-from surefoot.cli.deciding import because_option, tell
-from surefoot.cli.options import environment_option, json_option, load, project_option
+from surefoot.cli.deciding import because_option
+from surefoot.cli.options import PassingOn, ansible_options, environment_option, json_option, load, lock_wait_option, project_option
 from surefoot.exits import Exit
 
 
-@click.command(name="adopt")
+@click.command(name="adopt", cls=PassingOn)
 @project_option
 @environment_option
 @json_option
 @because_option
-@click.option("--release", metavar="RELEASE", required=True, help="The release that counts as done.")
+@click.option("--release", metavar="RELEASE", required=True, help="The release after which hosts would be as they are now.")
+@lock_wait_option
 @click.argument("feature")
-def command(project_path: pathlib.Path, environment: str | None, as_json: bool, because: str, release: str, feature: str) -> Exit:
-    """Record that what the hosts hold is accepted as a release having been done, though surefoot did not do it. Changes nothing on hosts."""
-    from surefoot.decisions import adopt
+@ansible_options
+def command(project_path: pathlib.Path, environment: str | None, as_json: bool, because: str, release: str, feature: str, **given: t.Any) -> Exit:
+    """Accept what the hosts hold as the state after a release, though surefoot did not leave it there.
 
-    project = load(project_path)
-    name, _settings = project.environment(environment)
-    releases = {known.name: known for known in project.feature(feature).parsed()}
-    if release not in releases:
-        raise InvalidInput(f"Feature {feature} has no release {release}", seen=", ".join(releases))
-    with project.ledger() as ledger:
-        entry = adopt(ledger, name, releases[release], because=because)
-    tell(entry, f"{release} of {feature} counts as done in {name}: {because}", as_json=as_json)
-    return Exit.DONE
+    The hosts are surveyed. Where they hold what the releases up to that one leave, or a version that no release knows, those count as done, and what came after
+    them and is not there any more counts as taken back. Ledger and receipts say so, with the reason; nothing else is changed. All else is refused.
+    """
+    from surefoot.cli.performing import follow
+
+    project = load(project_path, **given)
+    return follow(project.adopt(feature, environment, release=release, because=because), as_json=as_json, verbose=given["verbose"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import sys
 import typing as t
 
 import click
@@ -52,7 +51,10 @@ def command(
 
     Run again after any failure, it goes on where reality is. With --json each line is one event, the last one the result.
     """
-    from surefoot.cli.performing import follow
+    from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
+    from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken
+    from surefoot.cli.performing import confirm, ended, follow
+    from surefoot.jobs import Applied
     from surefoot.report.console import console
     from surefoot.report.plan_view import show_plan
 
@@ -71,15 +73,14 @@ def command(
     if not yes:
         plan = project.plan(name, environment)
         show_plan(console(stderr=as_json), plan, probes=[probe.name for probe in project.file.probes])
+        if plan.refusals and as_json:
+            seen = "\n".join(spoken(refusal) for refusal in plan.refusals)
+            raise Refused(f"{name} is refused, nothing was changed", seen=seen)
         if plan.refusals:
             return Exit.REFUSED
         if not plan.pending:
-            return Exit.DONE
-        if not sys.stdin.isatty():
-            click.echo("Nobody is there to confirm; run it with --yes to go on", err=True)
-            return Exit.WAITING
-        if not click.confirm("Apply?", err=True):
-            return Exit.WAITING
+            return ended(Applied(outcomes={}), as_json=as_json)
+        confirm("Apply?")
         if plan.irrevocable and not no_way_back:
             no_way_back = click.confirm("There is no way back from it. Apply it all the same?", err=True)
     work = project.apply(name, environment, to=to, everything=everything, auto_rollback=not no_rollback, without_way_back=no_way_back, saved=saved)

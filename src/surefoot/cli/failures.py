@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import typing as t
 
 import click
 
@@ -13,29 +14,47 @@ from surefoot.lock import LockHeld, LockLost
 from surefoot.project import Cancelled
 
 
+class Unconfirmed(SurefootError):
+    """A person has to confirm what was asked for; nothing was begun."""
+
+
 def explain(error: Exception, *, as_json: bool = False) -> Exit:
     """Print `error` to stderr, with `as_json` as a document on stdout too, and say which exit code it is."""
+    if isinstance(error, click.exceptions.Abort):
+        error = Unconfirmed("Aborted, nothing more was begun")
     code = exit_of(error) if isinstance(error, SurefootError) else Exit.ERROR
     if as_json:
-        told = describe(error) if isinstance(error, SurefootError) else {"kind": type(error).__name__, "message": str(error), "seen": None, "todo": None}
-        click.echo(json.dumps({"format": 1, "error": told, "exit": code}))
-    if not isinstance(error, SurefootError):
+        click.echo(json.dumps({"format": 1, "error": _told(error), "exit": code}))
+    if isinstance(error, click.ClickException):
+        error.show()
+    elif isinstance(error, SurefootError):
+        _show(error)
+    else:
         click.echo(visible(f"{type(error).__name__}: {error}\nThis is a fault of surefoot; --debug shows where"), err=True)
-        return code
+    return code
+
+
+def _told(error: Exception) -> dict[str, t.Any]:
+    if isinstance(error, SurefootError):
+        return describe(error)
+    message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    return {"kind": type(error).__name__, "message": message, "seen": None, "todo": None}
+
+
+def _show(error: SurefootError) -> None:
     click.echo(visible(error.message), err=True)
     if error.seen:
         lines = visible(str(error.seen)).splitlines()
         click.echo("\n".join([f"  found: {lines[0]}", *(f"         {line}" for line in lines[1:])]), err=True)
     if error.todo:
         click.echo(visible(f"  next:  {error.todo}"), err=True)
-    return code
 
 
 def exit_of(error: SurefootError) -> Exit:
     """The exit code that stands for `error`."""
     if isinstance(error, LockHeld):
         return Exit.LOCKED
-    if isinstance(error, (Cancelled, LockLost)):
+    if isinstance(error, (Cancelled, LockLost, Unconfirmed)):
         return Exit.WAITING
     if isinstance(error, Refused) and not isinstance(error, InvalidInput):
         return Exit.REFUSED

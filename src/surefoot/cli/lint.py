@@ -22,7 +22,9 @@ def command(project_path: pathlib.Path, as_json: bool, features: tuple[str, ...]
     findings: list[dict[str, str | None]] = []
     for name in features or project.features():
         try:
-            findings += [{"feature": name, "release": finding.release, "message": finding.message} for finding in project.lint(name)]
+            for found in project.lint(name):
+                finding = {"feature": name if found.release else None, "release": found.release, "message": found.message}
+                findings += [finding] if finding not in findings else []
         except SurefootError as error:
             findings.append({"feature": name, "release": None, "message": str(error)})
     if as_json:

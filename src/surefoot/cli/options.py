@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import sys
 import typing as t
 
 import click
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
+from surefoot.document import visible
 
 if t.TYPE_CHECKING:
     from surefoot.project import Project
@@ -67,7 +71,8 @@ def load(project_path: pathlib.Path, **given: t.Any) -> Project:
     """The project at a path, with what ansible is to be told."""
     from surefoot.project import Project
 
-    return Project.load(project_path, ansible_arguments=ansible_arguments(given), limit=given.get("limit"), lock_wait=given.get("lock_wait", 0.0))
+    options = {"limit": given.get("limit"), "lock_wait": given.get("lock_wait", 0.0)}
+    return Project.load(project_path, ansible_arguments=ansible_arguments(given), command=without_values(sys.argv), **options)
 
 
 def which_feature(project: Project, feature: str | None) -> str:
@@ -77,4 +82,4 @@ def which_feature(project: Project, feature: str | None) -> str:
         return feature
     if len(known) == 1:
         return known[0]
-    raise click.UsageError(f"Which feature? There are: {', '.join(known) or 'none; write features/NAME.yml'}")
+    raise click.UsageError(f"Which feature? There are: {', '.join(map(visible, known)) or 'none; write features/NAME.yml'}")

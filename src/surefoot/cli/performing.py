@@ -13,6 +13,7 @@ import typing as t
 
 import click
 
+from surefoot.cli.failures import Unconfirmed
 from surefoot.exits import Exit
 from surefoot.jobs import Applied
 from surefoot.project import Applying
@@ -23,7 +24,6 @@ CANCELLING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def follow(work: Applying, *, as_json: bool, verbose: int) -> Exit:
     """Go through the work to its end. The first Ctrl-C, SIGTERM or SIGHUP cancels it; the exit code says how it ended."""
     from surefoot.report.console import console
-    from surefoot.report.documents import applied_document
     from surefoot.report.progress_view import ProgressView
 
     with ProgressView(console(stderr=as_json), verbose=verbose > 0) as view, _cancelled_by_signals(work):
@@ -33,10 +33,25 @@ def follow(work: Applying, *, as_json: bool, verbose: int) -> Exit:
             else:
                 view.show(event)
     assert work.result is not None
-    code = exit_of(work.result)
+    return ended(work.result, as_json=as_json)
+
+
+def ended(applied: Applied, *, as_json: bool) -> Exit:
+    """The exit code for how it ended, told as the last line of JSON where that is asked for."""
+    from surefoot.report.documents import applied_document
+
+    code = exit_of(applied)
     if as_json:
-        click.echo(json.dumps(applied_document(work.result, code), default=str))
+        click.echo(json.dumps(applied_document(applied, code), default=str))
     return code
+
+
+def confirm(question: str) -> None:
+    """Ask the person at the terminal. Raises Unconfirmed where nobody is there, or who is there says no."""
+    if not sys.stdin.isatty():
+        raise Unconfirmed("Nobody is there to confirm", todo="run it with --yes to go on")
+    if not click.confirm(question, err=True):
+        raise Unconfirmed("Not confirmed, nothing was begun")
 
 
 @contextlib.contextmanager
@@ -67,4 +82,6 @@ def exit_of(applied: Applied) -> Exit:
     states = {outcome.state for outcome in applied.outcomes.values() if not outcome.ok}
     if states & {"cancelled", "inconclusive", "waiting"}:
         return Exit.WAITING
+    if states == {"refused"}:
+        return Exit.REFUSED
     return Exit.ROLLED_BACK if applied.rolled_back else Exit.NOT_ROLLED_BACK

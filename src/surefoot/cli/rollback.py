@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import sys
 import typing as t
 
 import click
@@ -33,17 +32,13 @@ from surefoot.exits import Exit
 @ansible_options
 def command(project_path: pathlib.Path, environment: str | None, as_json: bool, to: str | None, yes: bool, feature: str | None, **given: t.Any) -> Exit:
     """Undo the last release that is in place, its steps in reverse, back to what was there before it."""
-    from surefoot.cli.performing import follow
+    from surefoot.cli.performing import confirm, follow
 
     project = load(project_path, **given)
     name = which_feature(project, feature)
     work = project.rollback(name, environment, to=to)
     if not yes:
-        if not sys.stdin.isatty():
-            click.echo("Nobody is there to confirm; run it with --yes to go on", err=True)
-            return Exit.WAITING
-        if not click.confirm(f"Undo {f'everything after {to}' if to else 'the last release'} of {name}?", err=True):
-            return Exit.WAITING
+        confirm(f"Undo {f'everything after {to}' if to else 'the last release'} of {name}?")
     code = follow(work, as_json=as_json, verbose=given["verbose"])
     assert work.result is not None
     if not work.result.outcomes:

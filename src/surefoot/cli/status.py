@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 
@@ -16,20 +17,21 @@ from surefoot.exits import Exit
 @environment_option
 @json_option
 def command(project_path: pathlib.Path, environment: str | None, as_json: bool) -> Exit:
-    """Say where each feature stands in each environment, by the ledger. No host is asked; `surefoot plan` does that.
+    """Say where each feature stands in each environment, by the ledger, and what is open there. No host is asked; `surefoot survey` does that.
 
     Ends with 4 when the ledger is an older copy of the one this machine wrote to.
     """
-    from surefoot.application import Application
     from surefoot.report.console import console
     from surefoot.report.tables import status_table
+    from surefoot.status import status
 
-    application = Application.load(project_path)
-    standing, findings = application.status(environment), application.older_copy()
+    found = status(project_path, environment)
     if as_json:
-        click.echo(json.dumps({"format": 1, "features": standing, "findings": findings}, indent=2))
+        click.echo(json.dumps({"format": 1, **dataclasses.asdict(found)}, indent=2))
     else:
-        console().print(status_table(standing))
-        for finding in findings:
+        console().print(status_table(found.features))
+        for one in found.unsettled:
+            console().print(f"… {one['message']}; next: {one['todo']}", style="yellow")
+        for finding in found.findings:
             console(stderr=True).print(finding, style="red")
-    return Exit.REFUSED if findings else Exit.DONE
+    return Exit.REFUSED if found.findings else Exit.DONE

@@ -19,17 +19,33 @@ from surefoot.exits import Exit
 @feature_argument
 @ansible_options
 def command(project_path: pathlib.Path, environment: str | None, as_json: bool, feature: str | None, **given: t.Any) -> Exit:
-    """Read what every host of a feature really holds. Changes nothing."""
+    """Read what every host of a feature really holds, and say where ledger, receipts and hosts disagree. Changes nothing.
+
+    Ends with 4 where they do, and where a host could not be asked.
+    """
+    import dataclasses
+
+    from surefoot.ledger import LedgerError
     from surefoot.report.console import console
     from surefoot.report.documents import survey_document
-    from surefoot.report.tables import survey_table
+    from surefoot.report.tables import survey_remarks, survey_table
 
     project = load(project_path, **given)
-    surveyed = project.survey(which_feature(project, feature), environment)
+    name = which_feature(project, feature)
+    place, _settings = project.environment(environment)
+    surveyed = project.survey(name, place)
+    planned = None
+    try:
+        with project.ledger() as ledger:
+            planned = project.plan_of(name, place, surveyed, ledger)
+    except LedgerError as error:  # what hosts hold is worth seeing all the same
+        surveyed = dataclasses.replace(surveyed, failures=(*surveyed.failures, str(error)))
     if as_json:
-        click.echo(json.dumps(survey_document(surveyed), indent=2, default=str))
+        click.echo(json.dumps(survey_document(surveyed, planned), indent=2, default=str))
     else:
         console().print(survey_table(surveyed))
         for failure in surveyed.failures:
             console(stderr=True).print(failure, style="red")
-    return Exit.REFUSED if surveyed.failures else Exit.DONE
+        for remark in survey_remarks(planned) if planned else ():
+            console().print(remark)
+    return Exit.REFUSED if surveyed.failures or (planned and planned.disagreements) else Exit.DONE

@@ -11,7 +11,9 @@ from surefoot.ledger.errors import LedgerError
 if t.TYPE_CHECKING:
     from surefoot.ledger.store import Ledger
 
-__all__ = ["Anchor", "Entry", "Finding", "Ledger", "LedgerError"]
+DEFAULT_URL = "sqlite:///.surefoot/ledger.db"
+
+__all__ = ["DEFAULT_URL", "Anchor", "Entry", "Finding", "Ledger", "LedgerError"]
 
 
 def __getattr__(name: str) -> t.Any:

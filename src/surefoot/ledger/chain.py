@@ -14,6 +14,9 @@ GENESIS = "0" * 64
 
 LARGEST_PAYLOAD = 1024 * 1024
 
+HASHED = ("seq", "at", "environment", "kind", "feature", "release", "run", "by", "payload", "prev")
+"""What the hash of an entry is over."""
+
 Row = t.Mapping[str, t.Any]
 """One row of the ledger as stored: `payload` is JSON text."""
 
@@ -75,7 +78,7 @@ def canonical_payload(payload: t.Mapping[str, t.Any]) -> str:
 
 def hash_of(row: Row) -> str:
     """The hash that belongs to `row`, whatever stands in its `hash`."""
-    told = {key: row[key] for key in ("seq", "at", "environment", "kind", "feature", "release", "run", "by", "payload", "prev")}
+    told = {key: row[key] for key in HASHED}
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":"), default=repr).encode()).hexdigest()
 
 

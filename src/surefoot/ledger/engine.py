@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from surefoot.ledger.chain import HASHED, hash_of
 from surefoot.ledger.errors import LedgerError
 from surefoot.ledger.revisions import REVISIONS
 from surefoot.ledger.schema import ENTRIES, VERSION_TABLE, VERSIONS
@@ -82,8 +83,38 @@ def revision_of(connection: sa.Connection, where: str) -> str | None:
     return t.cast("str | None", found)
 
 
-def upgrade(connection: sa.Connection) -> None:
-    """Bring the tables to this version inside the transaction of `connection`."""
+def guards_of(connection: sa.Connection) -> frozenset[str]:
+    """The triggers that the table of entries has, and that are not switched off."""
+    where = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+        "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass('surefoot_ledger') AND tgenabled <> 'D'",
+    }
+    return frozenset(connection.execute(sa.text(where[connection.dialect.name])).scalars())
+
+
+def upgrade(connection: sa.Connection, where: str) -> None:
+    """Bring the tables to this version inside the transaction of `connection`.
+
+    Raises LedgerError where an entry or a guard would be lost by that: alembic's own way to change a table of SQLite writes it anew, without its triggers.
+    """
+    guards, entries = guards_of(connection), _entries(connection)
+    _migrate(connection)
+    for what, gone in (("entries", entries - _entries(connection)), ("guards", guards - guards_of(connection))):
+        if gone:
+            message = f"The ledger was not brought to version {REVISIONS[-1]}: {what} would be lost ({where})"
+            raise LedgerError(message, seen=", ".join(str(one) for one in sorted(gone)[:5]), todo="go on with the surefoot of before, and report this")
+
+
+def _entries(connection: sa.Connection) -> frozenset[tuple[int, str, str]]:
+    """Number, hash as it is kept, and hash by its content, of every entry."""
+    if not sa.inspect(connection).has_table(ENTRIES.name):
+        return frozenset()
+    read_as_it_is(connection)
+    rows = connection.execute(sa.select(*(ENTRIES.c[name] for name in (*HASHED, "hash")))).mappings()
+    return frozenset((row["seq"], row["hash"], hash_of(dict(row))) for row in rows)
+
+
+def _migrate(connection: sa.Connection) -> None:
     # Late, because it is slow to import and only needed once in the life of a ledger.
     from alembic import command
     from alembic.config import Config

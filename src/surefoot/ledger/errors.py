@@ -33,7 +33,7 @@ _MEANINGS: tuple[tuple[str, str, str], ...] = (
     ("P0001", "The ledger only ever grows by the entry that follows its last one", "run surefoot history --check"),
     ("53", f"The database server of the ledger has no room left: {_KEPT}", f"make room there, {AGAIN}"),
     ("55P03", f"Another process holds the ledger: {_KEPT}", f"wait for it, {AGAIN}"),
-    ("42501", "The database user may not do this with the ledger", "grant it SELECT and INSERT, and CREATE for the first use"),
+    ("42501", "The database user may not do this with the ledger", "grant it SELECT and INSERT; to make and upgrade the tables is for their owner"),
 )
 
 

@@ -19,7 +19,11 @@ from surefoot.ledger.revisions import REVISIONS
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-Latest = t.Mapping[tuple[str, str, str], tuple[str, str]]
+MEMORY = ".surefoot/ledger.head"
+"""Where, below the directory of the project file, a machine remembers the newest entry it wrote."""
+
+Known = t.Mapping[tuple[str, str, str], tuple[str, str]]
+"""By environment, feature and release the kind of the newest entry and its time (UTC, ISO)."""
 
 _SCHEME = "sqlite:///"
 _VERSION = "SELECT version_num FROM surefoot_ledger_version"
@@ -32,14 +36,25 @@ _HELD = "SELECT seq, hash FROM surefoot_ledger WHERE seq = ? OR seq = (SELECT ma
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Glance:
-    """What Ledger.latest and Ledger.older_copy say."""
+    """What Ledger.latest says, once for each collection of kinds asked for, and Ledger.older_copy."""
 
-    latest: Latest
+    latest: tuple[Known, ...]
     older_copy: tuple[Finding, ...]
 
 
-def glance(url: str, root: Path, memory: Path, kinds: t.Collection[str]) -> Glance | None:
-    """The newest entries of these kinds, and whether the ledger is an older copy; None where the ledger itself has to be asked."""
+def look(url: str, root: Path, *kinds: t.Collection[str]) -> Glance:
+    """The newest entries of each of these collections of kinds in the ledger at `url`, and whether it is an older copy. Raises LedgerError."""
+    memory = root / MEMORY
+    if quick := glance(url, root, memory, *kinds):
+        return quick
+    from surefoot.ledger.store import Ledger
+
+    with Ledger(url, root=root, memory=memory) as ledger:
+        return Glance(latest=tuple(map(ledger.latest, kinds)), older_copy=tuple(ledger.older_copy()))
+
+
+def glance(url: str, root: Path, memory: Path, *kinds: t.Collection[str]) -> Glance | None:
+    """The newest entries of each of these collections of kinds, and whether the ledger is an older copy; None where the ledger itself has to be asked."""
     if not url.startswith(_SCHEME) or set(url) & set("?#%"):
         return None
     path = root.absolute() / url.removeprefix(_SCHEME)
@@ -49,8 +64,9 @@ def glance(url: str, root: Path, memory: Path, kinds: t.Collection[str]) -> Glan
             connection.execute("BEGIN")
             if connection.execute(_VERSION).fetchone() != (REVISIONS[-1],):
                 return None
-            rows = connection.execute(_LATEST, (json.dumps(list(kinds)),)).fetchall()
+            told = [connection.execute(_LATEST, (json.dumps(list(some)),)).fetchall() for some in kinds]
             found = dict(connection.execute(_HELD, (own.seq,))) if own else {}
     except sqlite3.Error:
         return None
-    return Glance(latest={(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}, older_copy=tuple(against([own], found)) if own else ())
+    latest = tuple({(row[0], row[1], row[2]): (row[3], row[4]) for row in rows} for rows in told)
+    return Glance(latest=latest, older_copy=tuple(against([own], found)) if own else ())

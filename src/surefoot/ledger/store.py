@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from surefoot.ledger.chain import GENESIS, Anchor, Entry, Finding, Row, against, canonical_payload, check_chain, hash_of
-from surefoot.ledger.engine import create_engine, for_writing, lock, parse_url, read_as_it_is, revision_of, upgrade
+from surefoot.ledger.engine import create_engine, for_writing, guards_of, lock, parse_url, read_as_it_is, revision_of, upgrade
 from surefoot.ledger.errors import LedgerError, explained
 from surefoot.ledger.memory import Memory
 from surefoot.ledger.revisions import REVISIONS
@@ -39,7 +39,6 @@ class Ledger:
         self._engine = create_engine(self._url)
         self._memory = Memory(memory, self.where)
         self._clock = clock
-        self._current = False
 
     @property
     def where(self) -> str:
@@ -158,10 +157,10 @@ class Ledger:
         self._make_folder()
         with self._explaining(), for_writing(self._engine.connect()) as connection, connection.begin():
             lock(connection)
-            if not self._current and revision_of(connection, self.where) != REVISIONS[-1]:
-                upgrade(connection)
+            # Looked at each time: a newer surefoot may have come to the ledger while this one was at work.
+            if revision_of(connection, self.where) != REVISIONS[-1]:
+                upgrade(connection, self.where)
             yield connection
-        self._current = True
 
     @contextlib.contextmanager
     def _reading(self) -> t.Iterator[sa.Connection | None]:
@@ -170,9 +169,8 @@ class Ledger:
             yield None
             return
         with self._explaining(), self._engine.connect() as connection, connection.begin():
-            found = REVISIONS[-1] if self._current else revision_of(connection, self.where)
+            found = revision_of(connection, self.where)
             if found in {REVISIONS[-1], None}:
-                self._current = found is not None
                 yield connection if found else None
                 return
         with self._writing():
@@ -235,9 +233,5 @@ def _torn(connection: sa.Connection) -> list[Finding]:
 
 
 def _guards(connection: sa.Connection) -> list[Finding]:
-    where = {
-        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-        "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = 'surefoot_ledger'::regclass AND tgenabled <> 'D'",
-    }
-    gone = GUARDS[connection.dialect.name] - set(connection.execute(sa.text(where[connection.dialect.name])).scalars())
+    gone = GUARDS[connection.dialect.name] - guards_of(connection)
     return [Finding(kind="guard missing", seq=None, message=f"The trigger {name} is gone: rows could be changed by hand since") for name in sorted(gone)]

@@ -28,7 +28,11 @@ def plan_document(plan: FeaturePlan) -> dict[str, t.Any]:
         "in_the_way": [_objection(one) for one in (*plan.ruling.refusals, *plan.ruling.waits_for)],
         "way_back": None
         if plan.back is None
-        else {"release": plan.back.release.as_mapping() if plan.back.release else None, "obstacles": list(plan.back.obstacles)},
+        else {
+            "release": plan.back.release.as_mapping() if plan.back.release else None,
+            "obstacles": list(plan.back.obstacles),
+            "unknown": list(plan.back.unknown),
+        },
         "irrevocable": list(plan.irrevocable),
     }
 
@@ -39,13 +43,15 @@ def applied_document(applied: Applied, code: int) -> dict[str, t.Any]:
     return {"format": FORMAT, "result": outcomes, "rolled_back": applied.rolled_back, "drained": list(applied.drained), "exit": code}
 
 
-def survey_document(surveyed: Surveyed) -> dict[str, t.Any]:
-    """A survey by host."""
+def survey_document(surveyed: Surveyed, planned: FeaturePlan | None) -> dict[str, t.Any]:
+    """A survey by host, the `disagreements` of ledger, receipts and hosts, and under `behind` by host the releases it lacks; both null without a ledger."""
     return {
         "format": FORMAT,
         "hosts": {kind: list(hosts) for kind, hosts in surveyed.hosts.items()},
         "surveys": surveyed.surveys,
         "failures": list(surveyed.failures),
+        "disagreements": None if planned is None else [dataclasses.asdict(one) for one in planned.disagreements],
+        "behind": None if planned is None else dict(planned.behind),
     }
 
 

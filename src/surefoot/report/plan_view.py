@@ -25,14 +25,15 @@ def show_plan(console: Console, plan: FeaturePlan, *, probes: t.Sequence[str]) -
         console.print(
             Text.assemble((f"  {mark} {one.release.name}", "bold" if following else style), f"   {one.release.why}", ("   next" if following else "", "bold"))
         )
-    if not plan.plans:
+    if plan.plans:
+        _next(console, plan.plans[0], probes, plan.took)
+    elif not plan.refusals:
         console.print(Text("Nothing to do: every release is verified"))
         return
-    _next(console, plan.plans[0], probes, plan.took)
     back = plan.back
     if back is not None:
         told = "undoes " + ", ".join(back.release.steps) if back.release else f"none: {'; '.join(back.obstacles)}"
-        console.print(Text.assemble(("  way back        ", "dim"), told))
+        console.print(Text.assemble(("  way back        ", "dim"), "; ".join([told, *back.unknown])))
     if plan.irrevocable:
         console.print(Text("  … it waits for somebody to accept that, with surefoot apply --no-way-back", style="yellow"))
     for refusal in plan.refusals:

@@ -27,7 +27,14 @@ from surefoot.events import (
     WaitingForLock,
 )
 
-_MARKS = {"verified": ("✓", "green"), "rolled_back": ("↩", "yellow"), "cancelled": ("■", "yellow"), "inconclusive": ("?", "yellow"), "waiting": ("…", "yellow")}
+_MARKS = {
+    "verified": ("✓", "green"),
+    "adopted": ("✓", "green"),
+    "rolled_back": ("↩", "yellow"),
+    "cancelled": ("■", "yellow"),
+    "inconclusive": ("?", "yellow"),
+    "waiting": ("…", "yellow"),
+}
 _VERDICTS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "inconclusive": ("?", "yellow"), "error": ("!", "yellow")}
 
 

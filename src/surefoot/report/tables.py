@@ -10,7 +10,7 @@ from rich.text import Text
 
 if t.TYPE_CHECKING:
     from surefoot.ledger import Entry
-    from surefoot.planning import Surveyed
+    from surefoot.planning import FeaturePlan, Surveyed
 
 
 def survey_table(surveyed: Surveyed) -> Table:
@@ -25,6 +25,16 @@ def survey_table(surveyed: Surveyed) -> Table:
         row = [host, artifacts.get("problem") or live, _runs(survey), staged, (survey.get("pool") or {}).get("state"), _database(survey), _flag(survey), last]
         table.add_row(*(Text(str(cell)) if cell else Text("–", style="dim") for cell in row))
     return table
+
+
+def survey_remarks(planned: FeaturePlan) -> t.Iterator[Text]:
+    """What is to be said below the table: where ledger, receipts and hosts disagree, what to do about it, and which hosts are behind."""
+    from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken  # late, since status does without it
+
+    for disagreement in planned.disagreements:
+        yield Text(f"✗ {spoken(disagreement)}", style="red")
+    for host, releases in planned.behind.items():
+        yield Text(f"… {host} is behind, it has no receipt of {', '.join(releases)}", style="yellow")
 
 
 def status_table(features: t.Sequence[t.Mapping[str, t.Any]]) -> Table:

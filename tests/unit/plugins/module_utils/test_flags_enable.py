@@ -15,7 +15,7 @@ import typing as t
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, StepFailed, SurefootError
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Busy, InvalidInput, Refused, StepFailed, SurefootError
 from ansible_collections.surefoot.release.plugins.module_utils.flags import enable, flagfile
 from ansible_collections.surefoot.release.plugins.module_utils.flags.options import ARGUMENT_SPEC
 from ansible_collections.surefoot.release.plugins.module_utils.flags.survey import survey
@@ -293,7 +293,7 @@ def test_what_another_run_did_while_ours_waited_is_seen(flags: pathlib.Path, mon
 def test_a_lock_that_is_never_given_back_is_an_error_that_names_it(flags: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with (tmp_path / ".flags.json.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(StepFailed, match=r"Another run still holds.*\.flags\.json\.lock"), flagfile.locked(str(flags), wait=0.1):
+        with pytest.raises(Busy, match=r"Another run still holds.*\.flags\.json\.lock"), flagfile.locked(str(flags), wait=0.1):
             pass
 
 

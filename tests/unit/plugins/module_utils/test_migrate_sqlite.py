@@ -167,6 +167,17 @@ def test_going_back_needs_a_way_down_and_the_word_reverted(tmp_path: pathlib.Pat
     assert "reviews" in tables(tmp_path)
 
 
+def test_what_has_no_way_down_is_refused_where_only_what_has_one_is_asked_for(tmp_path: pathlib.Path, url: str) -> None:
+    shop = release(tmp_path / "r", BOOKS, {**REVIEWS, "0002_reviews.down.sql": "-- there is none\n"})
+    assert migrate(shop, url, to="0001", reversible_only=True).needed
+    for check in (True, False):
+        with pytest.raises(Refused, match="could not be taken back; found: no way down from 0002"):
+            migrate(shop, url, reversible_only=True, check=check)
+    assert survey(shop, url)["current"] == ["0001"]
+    migrate(shop, url)
+    assert not migrate(shop, url, reversible_only=True).needed
+
+
 def test_goes_back_to_base_and_up_again(tmp_path: pathlib.Path, url: str) -> None:
     shop = release(tmp_path / "r", BOOKS, REVIEWS)
     migrate(shop, url)
@@ -230,6 +241,7 @@ def test_survey_of_what_is_pending(tmp_path: pathlib.Path, url: str) -> None:
     shop = release(tmp_path / "r", BOOKS, REVIEWS)
     assert survey(shop, url) == {
         "engine": "sql",
+        "version": "r",
         "readable": True,
         "reason": "the database is at base; 2 of this artifact not applied",
         "current": [],
@@ -237,11 +249,20 @@ def test_survey_of_what_is_pending(tmp_path: pathlib.Path, url: str) -> None:
         "pending": ["0001", "0002"],
         "unknown": [],
         "drift": [],
-        "reversible": True,
+        "irreversible": [],
     }
     assert not (tmp_path / "shop.db").exists()
     migrate(shop, url)
-    assert survey(shop, url)["reversible"] is None
+    assert survey(shop, url)["pending"] == []
+
+
+def test_survey_of_what_is_pending_and_has_no_way_down(tmp_path: pathlib.Path, url: str) -> None:
+    shop = release(tmp_path / "releases/2.0.0", BOOKS, {name: text for name, text in REVIEWS.items() if ".down." not in name})
+    (tmp_path / "current").symlink_to(shop)
+    found = survey(tmp_path / "current", url)
+    assert (found["version"], found["pending"], found["irreversible"]) == ("2.0.0", ["0001", "0002"], ["0002"])
+    migrate(shop, url)
+    assert survey(shop, url)["irreversible"] == []
 
 
 def test_survey_of_what_is_no_database(tmp_path: pathlib.Path, url: str) -> None:

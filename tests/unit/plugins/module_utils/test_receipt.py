@@ -182,7 +182,8 @@ def test_a_receipt_that_cannot_be_written_is_told_with_what_to_do(tmp_path: path
     receipts.write(str(path), after(None, "1.0.0"))
     written = path.read_bytes()
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(StepFailed, match=f"The receipt cannot be written, .*; found: {path}: No space left on device; next: .*, then run the same command again"):
+    told = f"The receipt cannot be written, .*; found: {path}: No space left on device; next: .*, then run the same command again"
+    with pytest.raises(StepFailed, match=told):
         receipts.write(str(path), after(None, "2.0.0"))
     assert [entry.name for entry in tmp_path.iterdir()] == ["shop.json"]
     assert path.read_bytes() == written

@@ -18,6 +18,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.service.manager i
 from ansible_collections.surefoot.release.plugins.module_utils.service.options import ARGUMENT_SPEC
 from ansible_collections.surefoot.release.plugins.module_utils.service.process import Home, Live, Process
 from ansible_collections.surefoot.release.plugins.module_utils.service.survey import Observation, clock, judge, survey
+from ansible_collections.surefoot.release.plugins.module_utils.undeclared import undeclared
 
 NOON = time.mktime((2026, 3, 4, 12, 0, 0, 0, 0, -1))
 RUNNING = Status("running", Process(7, 100, NOON), "running")
@@ -113,6 +114,18 @@ def test_process_is_named_by_pid_and_start(sleeper: subprocess.Popen[bytes]) -> 
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
     assert process.find(sleeper.pid) is None, "a zombie does not run"
+
+
+def test_a_process_is_the_same_when_the_clock_was_set_back(sleeper: subprocess.Popen[bytes], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pid").write_text(str(sleeper.pid))
+    commands = {"start": ["true"], "stop": ["true"], "pid_file": str(tmp_path / "pid")}
+    params = with_defaults(ARGUMENT_SPEC, {"manager": "command", "service": "shop", "commands": commands, "path": str(tmp_path)})
+    now = time.time()
+    before = survey(params, t.cast("t.Any", None))
+    monkeypatch.setattr("time.time", lambda: now - 3600)
+    after = survey(params, t.cast("t.Any", None))
+    assert after["started_at"] < before["started_at"] - 3000
+    assert undeclared({"service": before}, {"service": after}, ()) == []
 
 
 def test_workers_are_the_living_children_oldest_first() -> None:

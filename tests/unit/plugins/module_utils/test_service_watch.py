@@ -27,8 +27,10 @@ class Script:
 
     def __init__(self, *statuses: Status) -> None:
         self.statuses = list(statuses)
+        self.asked = 0
 
     def status(self) -> Status:
+        self.asked += 1
         return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
 
     def restart(self, when_stopped: t.Callable[[], None]) -> None:
@@ -115,7 +117,17 @@ def test_failure_says_where_users_are(member_drained: bool | None, says: str) ->
         wait(Script(life(1)), health_url=f"http://127.0.0.1:{free_port()}/", health_timeout=0.1, member_drained=member_drained)
 
 
-def test_service_that_dies_again_and_again_is_recognized() -> None:
+def test_the_manager_is_not_bothered_while_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the deadline it is, so that the last observation is whole."""
+    monkeypatch.setattr(watch, "_MANAGER_SECONDS", 60)
+    manager = Script(STARTING)
+    with pytest.raises(StepFailed, match=r"not healthy within 0\.2 s; found: starting"):
+        wait(manager, health_url=f"http://127.0.0.1:{free_port()}/", health_timeout=0.2)
+    assert manager.asked == 2
+
+
+def test_service_that_dies_again_and_again_is_recognized(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_MANAGER_SECONDS", 0.01)
     lives = [status for number in range(1, 9) for status in (life(number), STARTING)]
     with pytest.raises(StepFailed, match=r"shop dies and is started again and again; found: processes 1, 2, 3;"):
         wait(Script(*lives), health_url=f"http://127.0.0.1:{free_port()}/", health_timeout=60)

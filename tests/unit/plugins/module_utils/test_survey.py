@@ -63,6 +63,16 @@ def test_everything_at_once_and_nothing_is_changed(shop: pathlib.Path, tmp_path:
     assert snapshot(tmp_path) == before
 
 
+def test_every_flag_of_a_path_is_looked_at(tmp_path: pathlib.Path) -> None:
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
+    (tmp_path / "flags.json").write_text(json.dumps({"flags": {"reviews": flag}}))
+    asked = {"path": str(tmp_path / "flags.json"), "flag": "stars"}
+    found = look(enable_feature={**asked, "others": ["reviews", "search"]})["flag"]
+    assert (found["flag"], found["audience"]) == ("stars", None)
+    assert [(one["flag"], one["audience"]) for one in found["others"]] == [("reviews", {"everyone": True}), ("search", None)]
+    assert "others" not in look(enable_feature=asked)["flag"]
+
+
 def test_migrations_of_an_artifact_that_is_not_staged_yet_are_those_of_the_live_one(shop: pathlib.Path, tmp_path: pathlib.Path) -> None:
     given = {"engine": "sql", "path": str(shop / "releases/2.0.0")}
     secrets = json.dumps({"migrate": {"url": f"sqlite:///{tmp_path}/shop.db"}})

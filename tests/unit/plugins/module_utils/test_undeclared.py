@@ -10,7 +10,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.undeclared import
 
 BEFORE: dict[str, t.Any] = {
     "artifacts": {"live": {"version": "1.0.0", "sha256": "aa", "since": 1.0}, "staged": [], "problem": None},
-    "service": {"known": True, "running": True, "pid": 10, "started_at": 5.0, "stale": False, "reason": ""},
+    "service": {"known": True, "running": True, "pid": 10, "started_at": 5.0, "ticks": 500, "stale": False, "reason": ""},
     "migrations": {"readable": True, "current": ["0002", "0001"], "applied": ["0001", "0002"], "pending": []},
     "cache": {"reachable": True, "stored": "f1", "declared": "f1"},
     "flag": {"flag": "reviews", "audience": {"groups": ["staff"]}, "foreign": False, "reason": ""},
@@ -22,9 +22,9 @@ KINDS = {"artifacts": "install", "service": "restart", "migrations": "migrate", 
 CHANGES: list[tuple[str, dict[str, t.Any], str]] = [
     ("artifacts", {"live": {"version": "2.0.0"}}, "the live version was 1.0.0 and is 2.0.0"),
     ("artifacts", {"live": None, "problem": "current is no link"}, "the live version was 1.0.0 and is nothing"),
-    ("service", {"pid": 11}, "was (10, 5.0) and is (11, 5.0)"),
-    ("service", {"started_at": 6.0}, "was (10, 5.0) and is (10, 6.0)"),
-    ("service", {"running": False, "pid": None, "started_at": None}, "was (10, 5.0) and is not running"),
+    ("service", {"pid": 11}, "was (10, 500) and is (11, 500)"),
+    ("service", {"ticks": 600}, "was (10, 500) and is (10, 600)"),
+    ("service", {"running": False, "pid": None, "started_at": None, "ticks": None}, "was (10, 500) and is not running"),
     ("migrations", {"current": ["0001", "0002", "0003"]}, "was ['0001', '0002'] and is ['0001', '0002', '0003']"),
     ("migrations", {"current": []}, "was ['0001', '0002'] and is []"),
     ("cache", {"stored": "f2"}, "was f1 and is f2"),
@@ -62,6 +62,13 @@ def test_where_nothing_changed_nothing_is_found() -> None:
     assert undeclared(BEFORE, noted, ()) == []
 
 
+@pytest.mark.parametrize("seconds", [0.01, -3600.0])
+def test_a_clock_that_moved_has_restarted_nothing(seconds: float) -> None:
+    """When a process started is worked out from the clock of today, which is put right all the time."""
+    after = changed("service", {"started_at": BEFORE["service"]["started_at"] + seconds, "others": [{**WORKER, "started_at": 6.0 + seconds}]})
+    assert undeclared(changed("service", {"others": [WORKER]}), after, ()) == []
+
+
 @pytest.mark.parametrize("part", KINDS)
 def test_what_one_survey_did_not_look_at_is_no_change(part: str) -> None:
     assert undeclared(BEFORE, {**BEFORE, part: None}, ()) == []
@@ -83,14 +90,14 @@ def test_what_cannot_be_seen_any_more_may_have_changed_and_what_could_not_be_see
     assert undeclared(after, BEFORE, ()) == []
 
 
-WORKER: dict[str, t.Any] = {"name": "mailer", "known": True, "running": True, "pid": 20, "started_at": 6.0}
+WORKER: dict[str, t.Any] = {"name": "mailer", "known": True, "running": True, "pid": 20, "started_at": 6.0, "ticks": 600}
 
 
 @pytest.mark.parametrize(
     ("change", "reasons"),
     [
-        ({"pid": 21}, ["the process (pid, start) of mailer was (20, 6.0) and is (21, 6.0)"]),
-        ({"running": False}, ["the process (pid, start) of mailer was (20, 6.0) and is not running"]),
+        ({"pid": 21}, ["the process (pid, ticks at its start) of mailer was (20, 600) and is (21, 600)"]),
+        ({"running": False}, ["the process (pid, ticks at its start) of mailer was (20, 600) and is not running"]),
         ({"known": False}, []),
         ({"name": "clock", "pid": 21}, []),
         ({"version": "2.0.0", "stale": True}, []),
@@ -100,6 +107,12 @@ def test_a_worker_restarted_undeclared_is_found(change: dict[str, t.Any], reason
     before, after = changed("service", {"others": [WORKER]}), changed("service", {"others": [{**WORKER, **change}]})
     assert [one["reason"] for one in undeclared(before, after, ["install"])] == reasons
     assert undeclared(before, after, ["restart"]) == []
+
+
+def test_a_flag_of_an_earlier_release_that_changed_is_found() -> None:
+    stars = {"flag": "stars", "audience": {"everyone": True}, "foreign": False, "reason": ""}
+    before, after = changed("flag", {"others": [stars]}), changed("flag", {"others": [{**stars, "audience": None}]})
+    assert [one["reason"] for one in undeclared(before, after, ["install"])] == ["the audience of stars was {'everyone': True} and is nothing"]
 
 
 def test_several_changes_are_all_found() -> None:

@@ -33,6 +33,30 @@ def test_a_release_is_read() -> None:
     assert list(release.steps) == ["migrate", "install", "restart", "flush_cache", "enable_feature"]
 
 
+@pytest.mark.parametrize(("written", "read"), [("50%", 50.0), (50, 50), ("{{ share }}", "{{ share }}")])
+def test_the_share_of_an_audience_is_a_number_for_whoever_opens_a_flag(written: t.Any, read: t.Any) -> None:
+    release = parse_release({"release": "x", "enable_feature": {"flag": "f", "audience": {"groups": ["staff"], "percentage": written}}})
+    assert release.steps["enable_feature"]["audience"] == {"groups": ["staff"], "percentage": read}
+
+
+@pytest.mark.parametrize(
+    ("steps", "hooks", "apart"),
+    [
+        (("install", "restart"), (), False),
+        (("install", "restart"), ("after_install",), True),
+        (("install", "restart"), ("before_restart",), True),
+        (("install", "restart"), ("before_install", "after_restart"), False),
+        (("install",), (), True),
+        (("restart",), (), False),
+        (("restart",), ("before_restart",), True),
+    ],
+)
+def test_a_version_is_made_live_along_with_the_restart_unless_something_stands_between(steps: tuple[str, ...], hooks: tuple[str, ...], apart: bool) -> None:
+    parameters = {"install": {"version": "2.0.0"}, "restart": {}}
+    written = {"release": "api", **{kind: parameters[kind] for kind in steps}, "hooks": dict.fromkeys(hooks, "hooks/one.yml")}
+    assert parse_release(written).activates_apart is apart
+
+
 @pytest.mark.parametrize("written", [FULL, {"release": "x", "restart": None}, {"release": "x", "playbook": "own.yml", "verify": ["smoke"]}])
 def test_what_is_read_can_be_written_and_read_again(written: dict[str, t.Any]) -> None:
     release = parse_release(written, "reviews")

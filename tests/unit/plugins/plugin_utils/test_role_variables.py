@@ -112,7 +112,7 @@ def test_with_shapes_no_version_is_made_up() -> None:
 
 def test_the_last_release_that_says_it_counts() -> None:
     scope = {"hosts": EVERYWHERE, "earlier": RELEASES, "release": {"release": "all", "enable_feature": {"flag": "all", "audience": {"everyone": True}}}}
-    assert survey_options(scope, "a1", VARIABLES.get)["enable_feature"] == {"path": "/etc/shop/flags.json", "flag": "all"}
+    assert survey_options(scope, "a1", VARIABLES.get)["enable_feature"] == {"path": "/etc/shop/flags.json", "flag": "all", "others": ["reviews"]}
 
 
 def test_the_options_are_ones_that_the_survey_takes() -> None:

@@ -73,6 +73,14 @@ def test_gates_of_the_release_come_before_those_of_the_project() -> None:
     assert [gate["name"] for gate in scope("pages")["release"]["verify"]] == ["smoke"]
 
 
+def test_gates_between_batches_are_those_that_a_restart_names() -> None:
+    assert "verify" not in scope("api")["release"]["restart"]
+    restart = {"batches": [1], "verify": ["front", {"command": ["true"]}]}
+    feature = {**FEATURE, "releases": [{"release": "api", "install": {"version": "2.0.0"}, "restart": restart}]}
+    found = scope_of(PROJECT, feature, "api", hosts_of)["release"]["restart"]
+    assert found == {"batches": [1], "verify": [{"name": "front", "http": {"url": "http://front/"}}, {"command": ["true"]}]}
+
+
 @pytest.mark.parametrize(
     ("name", "project", "message"),
     [
