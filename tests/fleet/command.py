@@ -11,7 +11,7 @@ import typing as t
 
 from tests.fleet import machine, spec, wheels
 from tests.fleet.errors import FleetError, NotPossible
-from tests.fleet.hosts import Fleet
+from tests.fleet.hosts import Fleet, fleets_below
 
 Act = t.Callable[[argparse.Namespace], None]
 
@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="install what a fleet needs here; ends with 3 where there cannot be one")
     check.set_defaults(act=_check)
 
+    text = "remove every fleet below a directory, whatever became of those who started it; ends with 1 where there was any"
+    _add(commands, "sweep", _sweep, text, directory="where the directories of the fleets are")
+
     _add(commands, "down", _down, "remove the fleet and everything of it, whatever state it is in")
     return parser
 
@@ -122,3 +125,12 @@ def _down(options: argparse.Namespace) -> None:
     fleet = Fleet(options.dir)
     fleet.down()
     print(f"Down: {fleet.name}")
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    found = fleets_below(options.dir.absolute())
+    for fleet in found:
+        print(f"Left of {fleet.name}: {', '.join(fleet.left())}")
+        fleet.down()
+    if found:
+        raise FleetError(f"{len(found)} fleets were left, and are removed now")

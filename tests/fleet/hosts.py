@@ -23,6 +23,7 @@ from tests.fleet.errors import FleetError
 from tests.fleet.spec import Host
 
 LABEL = "surefoot.fleet"
+DIRECTORY = "surefoot.directory"
 AT_ONCE = 8
 MARK = "fleet"
 
@@ -133,7 +134,8 @@ class Fleet:
     def _ensure_network(self) -> str:
         """The subnet of the network that is this fleet's own."""
         if subprocess.run(["podman", "network", "exists", self.name]).returncode != 0:
-            machine.run("podman", "network", "create", "--disable-dns", "--label", f"{LABEL}={self.name}", self.name)
+            labels = (f"--label={LABEL}={self.name}", f"--label={DIRECTORY}={self.directory}")
+            machine.run("podman", "network", "create", "--disable-dns", *labels, self.name)
         (network,) = json.loads(machine.run("podman", "network", "inspect", self.name))
         return t.cast("str", network["subnets"][0]["subnet"])
 
@@ -149,7 +151,7 @@ class Fleet:
         self.inventory.write_text(inventory.render(self.name, self.directory, hosts, user=user))
 
     def _create(self, host: Host, host_image: str, volumes: t.Sequence[str]) -> None:
-        labels = {LABEL: self.name, "surefoot.host": host.name, "surefoot.group": host.group, "surefoot.address": host.address}
+        labels = {LABEL: self.name, DIRECTORY: str(self.directory), "surefoot.host": host.name, "surefoot.group": host.group, "surefoot.address": host.address}
         mounts = [
             f"{self.directory}/host_key:/etc/ssh/fleet_host_key:ro",
             f"{self.directory}/client_key.pub:/etc/ssh/fleet_authorized_keys:ro",
@@ -204,6 +206,14 @@ class Fleet:
                 raise
         for failure in filter(None, failures):
             raise failure
+
+
+def fleets_below(directory: pathlib.Path) -> list[Fleet]:
+    """The fleets in any directory below this one of which something is still there."""
+    listed = [json.loads(machine.run("podman", *what, "--filter", f"label={DIRECTORY}", "--format", "json")) for what in (("ps", "--all"), ("network", "ls"))]
+    told = {pathlib.Path((entry.get("Labels") or entry["labels"])[DIRECTORY]) for entries in listed for entry in entries}
+    marked = {mark.parent for mark in directory.rglob(MARK) if mark.is_file()}
+    return [fleet for path in sorted(told | marked) if path.is_relative_to(directory) and (fleet := Fleet(path)).left()]
 
 
 def _wait_for_sshd(host: Host, until: float) -> None:

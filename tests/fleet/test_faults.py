@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
-import pathlib
-import signal
 import sqlite3
 import subprocess
 import time
 import typing as t
 
 import pytest
-from tests.fleet import machine
-from tests.fleet._shop import APP, FleetShop
+from tests.fleet import _faults
+from tests.fleet._market import FLAGS, PATH
+from tests.fleet._shop import WEB, FleetShop
 
-from helpers import BIN, ansible_environment
+# All by one process, which holds the state of an unbroken run against that of the others.
+pytestmark = pytest.mark.xdist_group("faults")
 
 # A step of every kind.
 ROAD: t.Mapping[str, t.Any] = {
@@ -28,34 +27,35 @@ ROAD: t.Mapping[str, t.Any] = {
     "flush_cache": {"prefix": "page:"},
     "enable_feature": {"flag": "reviews", "audience": {"groups": ["staff"]}},
     # The page comes out of the database.
-    "verify": [{"http": {"url": "{{ book }}", "expect": 200}, "timeout": "10s"}],
+    "verify": [{"http": {"url": "{{ goods }}", "expect": 200}, "timeout": "10s"}],
 }
 # How much longer than an unbroken one a run may take whatever breaks, in seconds: what a lost host, a gate and a database are given to answer.
 PATIENCE = 60.0
 
-FILES = r"""
-cd /opt/bookshop && readlink current
-find . ! -path '*/__pycache__*' ! -path '*/.surefoot/*' \( -type f -exec sha256sum {} + -o -type l -printf '%p %l\n' \) | sort
-cat /etc/bookshop/flags/flags.json
+FILES = rf"""
+cd {PATH} && readlink current
+find . ! -path '*/__pycache__*' ! -path '*/.surefoot/*' \( -type f -exec sha256sum {{}} + -o -type l -printf '%p %l\n' \) | sort
+cat {FLAGS}
 """
-SCHEMA = "pg_dump -s bookshop | grep -v '^[\\\\]'; psql -Atq -d bookshop -c 'SELECT version_num FROM alembic_version' -c 'SELECT count(*) FROM books'"
+ROWS = "psql -Atq -d market -c 'SELECT id, checksum FROM surefoot_migrations ORDER BY id' -c 'SELECT count(*) FROM goods'"
+SCHEMA = f"pg_dump -s market | grep -v '^[\\\\]'; {ROWS}"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'surefoot-migrate %' AND wait_event_type = 'Lock'"
-# Nobody is kept from reading; the migration, which refers to books, waits.
-HOLD_BOOKS = "BEGIN; LOCK TABLE books IN SHARE ROW EXCLUSIVE MODE; SELECT pg_sleep(300)"
+# Nobody is kept from reading; the migration, which refers to goods, waits.
+HOLD_GOODS = "BEGIN; LOCK TABLE goods IN SHARE ROW EXCLUSIVE MODE; SELECT pg_sleep(300)"
 
 
 def state(shop: FleetShop) -> dict[str, t.Any]:
     """Everything the release is to change. Times, process ids, names of runs and the digest, which tells of the hooks, are left out."""
     told = {}
-    for name in APP:
-        receipt = json.loads(shop.on(name, "cat /var/lib/surefoot/bookshop.json"))
+    for name in (*WEB, "data1"):
+        receipt = json.loads(shop.on(name, "cat /srv/market/state/market.json"))
         told[name] = [{key: value for key, value in entry.items() if key not in {"at", "run", "digest"}} for entry in receipt["releases"]]
     return {
         "hosts": {name: (host.live, host.runs, host.pool) for name, host in shop.hosts().items()},
-        "files": {name: shop.on(name, FILES) for name in APP},
+        "files": {name: shop.on(name, FILES) for name in WEB},
         "receipts": told,
-        "schema": shop.on("db1", f"runuser -u postgres -- sh -c {sh_quoted(SCHEMA)}"),
-        "cache": shop.on("cache1", "redis-cli --scan --pattern '*' | sort; redis-cli get page:__surefoot_fingerprint__"),
+        "schema": shop.on("data1", f"runuser -u postgres -- sh -c {sh_quoted(SCHEMA)}"),
+        "cache": shop.on("data1", "redis-cli --scan --pattern '*' | sort; redis-cli get page:__surefoot_fingerprint__"),
         "ledger": standing(shop),
     }
 
@@ -66,14 +66,14 @@ def sh_quoted(script: str) -> str:
 
 def standing(shop: FleetShop) -> str:
     """The last word of the ledger on the release; its chain is whole."""
-    assert shop._run("surefoot", "history", "--check").returncode == 0
+    assert shop.surefoot("history", "--check").returncode == 0
     with contextlib.closing(sqlite3.connect(shop.project / ".surefoot/ledger.db")) as ledger:
         return str(ledger.execute("SELECT kind FROM surefoot_ledger WHERE release = 'reviews' ORDER BY seq DESC LIMIT 1").fetchone()[0])
 
 
 def begin(shop: FleetShop, **changes: t.Any) -> None:
     shop.feature({**ROAD, **changes})
-    shop.on("cache1", "redis-cli set page:old stale")
+    shop.on("data1", "redis-cli set page:old stale")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,49 +103,27 @@ def unbroken(fleet_shop: FleetShop) -> Unbroken:
 def mended(shop: FleetShop) -> t.Iterator[None]:
     """Whatever a test broke and did not come to mend."""
     yield
-    shop.on("db1", "systemctl reset-failed 'postgresql*'; systemctl start postgresql")
-    for name in APP:
-        shop.repair(cut(shop, name)[1])
+    shop.on("data1", "systemctl reset-failed 'postgresql*'; systemctl start postgresql@15-main")
+    for name in WEB:
+        shop.repair(_faults.cut(shop, name)[1])
     shop.everywhere("systemctl start ssh")
 
 
-@contextlib.contextmanager
-def applying(shop: FleetShop) -> t.Iterator[subprocess.Popen[str]]:
-    """`surefoot apply` that goes on in the background, of which nothing is left afterwards."""
-    environment = ansible_environment(ANSIBLE_HOME=str(shop.fleet.directory / "ansible"), ROAD_MARK=shop.fleet.name)
-    command = [str(BIN / "surefoot"), "apply", "--yes", "--json"]
-    options: dict[str, t.Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command, cwd=shop.project, env=environment, start_new_session=True, **options) as process:
-        try:
-            yield process
-        finally:
-            kill_controller(shop)
-
-
-def kill_controller(shop: FleetShop) -> None:
-    """kill -9 for the runner, ansible-playbook and its ssh; what runs on hosts is not reached."""
-    mark = f"ROAD_MARK={shop.fleet.name}".encode()
-    for entry in pathlib.Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
-                os.kill(int(entry.name), signal.SIGKILL)
-
-
 def sql(shop: FleetShop, query: str) -> str:
-    return shop.on("db1", f'runuser -u postgres -- psql -Atq -d bookshop -c "{query}"').strip()
+    return shop.on("data1", f'runuser -u postgres -- psql -Atq -d market -c "{query}"').strip()
 
 
 @contextlib.contextmanager
 def migration_that_waits(shop: FleetShop) -> t.Iterator[None]:
     """Hold what the migration needs."""
-    hold = ["podman", "exec", shop.container("db1"), "runuser", "-u", "postgres", "--", "psql", "-q", "-d", "bookshop", "-c", HOLD_BOOKS]
+    hold = ["podman", "exec", shop.container("data1"), "runuser", "-u", "postgres", "--", "psql", "-q", "-d", "market", "-c", HOLD_GOODS]
     with subprocess.Popen(hold, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as held:
         try:
-            shop.until(lambda: sql(shop, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE books%'") == "1", "the table held")
+            shop.until(lambda: sql(shop, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE goods%'") == "1", "the table held")
             yield
         finally:
-            shop.on("db1", "systemctl start postgresql")
-            sql(shop, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE books%'")
+            shop.on("data1", "systemctl start postgresql@15-main")
+            sql(shop, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE goods%'")
             held.wait(30)
 
 
@@ -153,24 +131,13 @@ def until_it_waits(shop: FleetShop) -> None:
     shop.until(lambda: sql(shop, WAITING) == "1", "the migration at work", timeout=120)
 
 
-def cut(shop: FleetShop, host: str) -> tuple[str, str]:
-    """Commands on this machine that cut the network of a host, without a word to whoever talks to it, and that mend it."""
-    pid = machine.run("podman", "inspect", "--format", "{{.State.Pid}}", shop.container(host)).strip()
-    command = f"nsenter --target {pid} --net ip link set eth0"
-    return f"{command} down", f"{command} up"
-
-
 def test_sshd_the_network_and_the_database_lost_one_after_the_other_in_the_middle_of_the_roll(shop: FleetShop, unbroken: Unbroken):
     """Each run comes a host further, and the last one to the end."""
-    faults = {
-        "app1": (f"podman exec {shop.container('app1')} sh -c 'systemctl stop ssh; pkill sshd'", f"podman exec {shop.container('app1')} systemctl start ssh"),
-        "app2": cut(shop, "app2"),
-        "app3": (f"podman exec {shop.container('db1')} systemctl stop postgresql", f"podman exec {shop.container('db1')} systemctl start postgresql"),
-    }
+    faults = {"web1": _faults.without_sshd(shop, "web1"), "web2": _faults.cut(shop, "web2"), "web3": _faults.without_database(shop, "data1")}
     begin(shop, hooks={"before_restart": "hooks/break.yml"})
     untouched = shop.hosts()
     for host, (lose, repair) in faults.items():
-        (shop.project / "hooks/spent").unlink(missing_ok=True)
+        shop.spent.unlink(missing_ok=True)
         shop.hook(lose, on=host)
         begun = time.monotonic()
         failed = shop.apply("--no-rollback")
@@ -179,9 +146,9 @@ def test_sshd_the_network_and_the_database_lost_one_after_the_other_in_the_middl
         after = shop.hosts()
         drained = [name for name, seen in after.items() if seen.pool != "UP"]
         # Without the database all hosts are rolled, and the gate finds out.
-        assert drained == ([host] if host != "app3" else []), failed.stdout[-3000:]
+        assert drained == ([host] if host != "web3" else []), failed.stdout[-3000:]
         assert not drained or f"{host} is left drained" in failed.stdout
-        later = APP[APP.index(host) + 1 :]
+        later = WEB[WEB.index(host) + 1 :]
         assert {name: after[name] for name in later} == {name: untouched[name] for name in later}
         shop.repair(repair)
 
@@ -193,12 +160,12 @@ def test_sshd_the_network_and_the_database_lost_one_after_the_other_in_the_middl
 def test_a_database_killed_in_the_middle_of_a_migration(shop: FleetShop, unbroken: Unbroken):
     begin(shop)
     before = shop.hosts()
-    with migration_that_waits(shop), applying(shop) as running:
+    with migration_that_waits(shop), _faults.applying(shop) as running:
         until_it_waits(shop)
-        shop.on("db1", "systemctl kill --signal KILL 'postgresql@*'")
+        shop.on("data1", "systemctl kill --signal KILL 'postgresql@*'")
         said, _ = running.communicate(timeout=unbroken.limit)
         assert running.returncode in {5, 6}, said[-3000:]
-        assert "app1" in said
+        assert "data1" in said
     assert shop.hosts() == before
     again = shop.apply()
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr
@@ -212,17 +179,17 @@ def test_a_migration_that_outlives_its_controller_is_never_joined_by_a_second(sh
     before = shop.migrations()
     try:
         with migration_that_waits(shop):
-            with applying(shop):
+            with _faults.applying(shop):
                 until_it_waits(shop)
             assert sql(shop, WAITING) == "1", "the migration was to outlive its controller"
             refused = shop.apply("--orphan-wait", "3")
             assert refused.returncode == 4, refused.stdout[-3000:] + refused.stderr
-            assert "app1: migrate (0002), process " in refused.stderr
+            assert "data1: migrate (0002), process " in refused.stderr
             assert "ReleaseStarted" not in refused.stdout
             alone = shop.playbook("reviews", "-e", "survey_wait=3")
             assert alone.returncode != 0
-            assert "waiting for migrate (0002) on app1, process " in alone.stdout
-            assert "app1: migrate (0002) is at work here" in alone.stdout
+            assert "waiting for migrate (0002) on data1, process " in alone.stdout
+            assert "data1: migrate (0002) is at work here" in alone.stdout
             assert shop.migrations() == before + 1
         shop.until(lambda: sql(shop, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'surefoot-migrate%'") == "0", "the migration ended")
     finally:

@@ -108,6 +108,17 @@ def test_a_fleet_is_removed_even_when_its_directory_is_gone_and_hosts_are_frozen
     assert left_of(fleet) == ""
 
 
+def test_what_a_killed_run_left_is_found_and_removed(fleet: Fleet, capsys: pytest.CaptureFixture[str]):
+    up(fleet, "app:1")
+    elsewhere, here = str(fleet.directory / "elsewhere"), str(fleet.directory.parent)
+    assert command.main(["sweep", "--dir", elsewhere]) == 0
+    assert answering(fleet) == {"app1"}
+    assert command.main(["sweep", "--dir", here]) == 1
+    assert f"Left of {fleet.name}: container {fleet.name}-app1, network {fleet.name}, " in capsys.readouterr().out
+    assert left_of(fleet) == ""
+    assert command.main(["sweep", "--dir", here]) == 0
+
+
 def test_a_directory_with_something_else_in_it_is_refused(fleet: Fleet):
     fleet.directory.mkdir()
     (fleet.directory / "mine").touch()

@@ -6,113 +6,108 @@ import re
 import subprocess
 
 import pytest
+from tests.fleet import _faults
 from tests.fleet._load import users
-from tests.fleet._shop import API, APP, FRAGILE, SICK, TABLE, UI, FleetShop
+from tests.fleet._market import API, BOTH, FRAGILE, SICK, UI
+from tests.fleet._shop import WEB, FleetShop
 
-WAYS = pytest.mark.parametrize("way", ["runner", "playbook"])
-BOTH = {"release": "both", "migrate": {"version": "2.0.0", "to": "0002"}, "install": {"version": "2.0.0"}}
+BY_PLAYBOOK = pytest.mark.parametrize("way", ["playbook"], indirect=True)
 
 
 def named_as_drained(done: subprocess.CompletedProcess[str]) -> set[str]:
     """The hosts that the last word about it says are left drained, with what to do about them."""
     found = re.findall(
-        r"(app\d(?:, app\d)*) (?:is|are) left drained, so no user is sent there; next: see to .* run the same command again", done.stdout + done.stderr
+        r"(web\d(?:, web\d)*) (?:is|are) left drained, so no user is sent there; next: see to .* run the same command again", done.stdout + done.stderr
     )
     return set(found[-1].split(", ")) if found else set()
 
 
-def test_a_migration_runs_once_however_many_batches_there_are(shop: FleetShop):
-    for way in ("runner", "playbook"):
-        shop.reset()
-        shop.feature({**BOTH, "restart": {"batches": [1, 1, 1]}})
-        before = shop.migrations()
-        done = shop.release(way, BOTH)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-        assert shop.migrations() == before + 1
-        assert {(host.live, host.runs, host.pool, host.receipts) for host in shop.hosts().values()} == {("2.0.0", "2.0.0", "UP", ("both",))}
-
-
-@WAYS
-@pytest.mark.parametrize(
-    ("victim", "batches", "loss", "repair"),
-    [
-        ("app2", [2, 1], "podman pause {container}", "podman unpause {container}"),
-        ("app1", [1, 1, 1], "podman exec {container} sh -c 'systemctl stop ssh; pkill sshd'", "podman exec {container} systemctl start ssh"),
-    ],
-    ids=["frozen", "without sshd"],
-)
-def test_a_host_lost_in_the_first_batch_stops_the_batches_after_it(shop: FleetShop, way: str, victim: str, batches: list[int], loss: str, repair: str):
-    """Stock limits do not count it: with one of two hosts unreachable, the next batch would go on."""
-    lose = shop.hook(loss.format(container=shop.container(victim)), on="app1")
-    release = {**BOTH, "restart": {"batches": batches}, "hooks": {"after_migrate": lose}}
+def lost_in_the_first_batch(shop: FleetShop, way: str, victim: str, batches: list[int], fault: _faults.Fault) -> None:
+    """Lost before its batch begins: no later batch does, and after the repair the migration is not made once more, however many batches there are."""
+    lose, repair = fault(shop, victim)
+    release = {**BOTH, "restart": {"batches": batches}, "hooks": {"after_migrate": shop.hook(lose, on="data1")}}
     shop.feature(release)
-    before = shop.hosts()
+    before, migrations = shop.hosts(), shop.migrations()
     failed = shop.release(way, release)
+    assert failed.returncode not in {0, 1} or way == "playbook", failed.stdout[-3000:] + failed.stderr
     assert failed.returncode != 0
     assert victim in failed.stdout + failed.stderr
-    later = APP[batches[0] :]
+    later = WEB[batches[0] :]
     assert named_as_drained(failed) == {name for name, state in shop.pool().items() if state == "DRAIN"}
     after = shop.hosts()
     assert {name: after[name] for name in later} == {name: before[name] for name in later}
 
-    shop.repair(repair.format(container=shop.container(victim)))
-    migrations = shop.migrations()
+    shop.repair(repair)
     again = shop.release(way, release)
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr
-    assert shop.migrations() == migrations
-    assert {(host.live, host.runs, host.pool) for host in shop.hosts().values()} == {("2.0.0", "2.0.0", "UP")}
+    assert shop.migrations() == migrations + 1
+    assert shop.in_service() == {("2.0.0", "2.0.0", "UP", ("both",))}
 
 
-@WAYS
+@BY_PLAYBOOK
+def test_a_frozen_host_in_the_first_batch_stops_the_batches_after_it(shop: FleetShop, way: str):
+    """Stock limits do not count it: with one of two hosts unreachable, the next batch would go on. By the runner: test_frozen.py."""
+    lost_in_the_first_batch(shop, way, "web2", [2, 1], _faults.frozen)
+
+
+def test_a_first_host_that_is_lost_stops_the_batches_after_it(shop: FleetShop, way: str):
+    lost_in_the_first_batch(shop, way, "web1", [1, 1, 1], _faults.without_sshd)
+
+
+@BY_PLAYBOOK
 def test_a_host_lost_between_drain_and_restart_is_named_and_comes_back(shop: FleetShop, way: str):
-    container = shop.container("app1")
-    release = {**API, "hooks": {"before_restart": shop.hook(f"podman exec {container} sh -c 'systemctl stop ssh; pkill sshd'", on="app1")}}
+    """By the runner: test_faults.py."""
+    lose, repair = _faults.without_sshd(shop, "web1")
+    release = {**API, "hooks": {"before_restart": shop.hook(lose, on="web1")}}
     shop.feature(release)
     before = shop.hosts()
     failed = shop.release(way, release)
     assert failed.returncode != 0
-    assert named_as_drained(failed) == {"app1"}
+    assert named_as_drained(failed) == {"web1"}
     after = shop.hosts()
-    assert after["app1"].pool == "DRAIN"
-    assert {name: after[name] for name in APP[1:]} == {name: before[name] for name in APP[1:]}
+    assert after["web1"].pool == "DRAIN"
+    assert {name: after[name] for name in WEB[1:]} == {name: before[name] for name in WEB[1:]}
 
-    shop.repair(f"podman exec {container} systemctl start ssh")
+    shop.repair(repair)
     again = shop.release(way, release)
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr
-    assert {(host.live, host.runs, host.pool, host.receipts) for host in shop.hosts().values()} == {("2.0.0", "2.0.0", "UP", ("api",))}
+    assert shop.in_service() == {("2.0.0", "2.0.0", "UP", ("api",))}
 
 
-@WAYS
 def test_half_a_batch_failing_stops_the_release(shop: FleetShop, way: str):
     release = {**FRAGILE, "restart": {"batches": [2, 1]}}
     shop.feature(release)
-    shop.on("app2", f"touch {SICK}")
+    shop.set(restart_health_timeout=8)
+    shop.on("web2", f"touch {SICK}")
     before = shop.hosts()
     failed = shop.release(way, release)
     assert failed.returncode != 0
-    assert "app2" in failed.stdout + failed.stderr
+    assert "web2" in failed.stdout + failed.stderr
     after = shop.hosts()
-    assert after["app3"] == before["app3"]
-    assert after["app2"].pool == "DRAIN"
+    assert after["web3"] == before["web3"]
+    assert after["web2"].pool == "DRAIN"
     assert named_as_drained(failed) == {name for name, host in after.items() if host.pool == "DRAIN"}
 
-    shop.on("app2", f"rm {SICK}")
+    shop.on("web2", f"rm {SICK}")
     again = shop.release(way, release)
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr
-    assert {(host.live, host.runs, host.pool) for host in shop.hosts().values()} == {("2.0.9", "2.0.9", "UP")}
+    assert shop.in_service() == {("2.0.9", "2.0.9", "UP", ("fragile",))}
 
 
-def test_a_first_host_that_fails_is_taken_back_by_the_runner_and_users_do_not_notice(shop: FleetShop):
+@BY_PLAYBOOK
+def test_a_first_host_that_fails_stays_drained_and_users_do_not_notice(shop: FleetShop, way: str):
+    """The runner takes it back: test_load.py."""
     shop.feature(FRAGILE)
+    shop.set(restart_health_timeout=8)
     shop.everywhere(f"touch {SICK}")
     before = shop.hosts()
     with users(shop.front, rate=100) as load:
-        failed = shop.apply()
-    assert failed.returncode == 5, failed.stdout[-3000:] + failed.stderr
-    assert '"rolled_back": true' in failed.stdout
+        failed = shop.release(way, FRAGILE)
+    assert failed.returncode != 0
+    assert "it is left drained, so no user is sent to it" in failed.stdout + failed.stderr
     after = shop.hosts()
-    assert {name: after[name] for name in APP[1:]} == {name: before[name] for name in APP[1:]}
-    assert (after["app1"].live, after["app1"].runs, after["app1"].pool) == ("1.0.0", "1.0.0", "UP")
+    assert {name: after[name] for name in WEB[1:]} == {name: before[name] for name in WEB[1:]}
+    assert after["web1"].pool == "DRAIN"
     assert load.requests > 100
     assert load.failed == {}
 
@@ -120,7 +115,8 @@ def test_a_first_host_that_fails_is_taken_back_by_the_runner_and_users_do_not_no
 def test_a_second_batch_that_fails_is_taken_back_and_users_do_not_notice(shop: FleetShop):
     """What is left of the pool is the host of the first batch; it must not leave it before others are back."""
     shop.feature(FRAGILE)
-    shop.everywhere(f"touch {SICK}", "app2", "app3")
+    shop.set(restart_health_timeout=8)
+    shop.everywhere(f"touch {SICK}", *WEB[1:])
     with users(shop.front, rate=100) as load:
         failed = shop.apply()
     assert failed.returncode == 5, failed.stdout[-3000:] + failed.stderr
@@ -129,25 +125,23 @@ def test_a_second_batch_that_fails_is_taken_back_and_users_do_not_notice(shop: F
     assert load.failed == {}
 
 
-@WAYS
 def test_the_last_member_is_not_taken_for_two_in_maintenance(shop: FleetShop, way: str):
     shop.feature(API)
-    shop.haproxy(*(f"set server bookshop/{name} state maint" for name in ("app2", "app3")))
+    shop.haproxy(*(f"set server stalls/{name} state maint" for name in WEB[1:]))
     before = shop.hosts()
     with users(shop.front, rate=100) as load:
         refused = shop.release(way, API)
     assert refused.returncode == 4 if way == "runner" else refused.returncode != 0
-    assert "app2, app3 are, by another hand, and the batches allow 1; next: put them back in the pool" in refused.stdout + refused.stderr
+    assert "web2, web3 are, by another hand, and the batches allow 1; next: put them back in the pool" in refused.stdout + refused.stderr
     assert shop.hosts() == before
     assert load.failed == {}
 
 
-@WAYS
 def test_members_that_are_down_go_first_and_come_back(shop: FleetShop, way: str):
     shop.feature(API)
-    shop.haproxy("set server bookshop/app2 state drain")
-    shop.on("app3", "systemctl stop bookshop")
-    shop.until(lambda: shop.pool() == {"app1": "UP", "app2": "DRAIN", "app3": "DOWN"}, "one drained and one down")
+    shop.haproxy("set server stalls/web2 state drain")
+    shop.on("web3", "systemctl stop market-web")
+    shop.until(lambda: shop.pool() == {"web1": "UP", "web2": "DRAIN", "web3": "DOWN"}, "one drained and one down")
     with users(shop.front, rate=100) as load:
         done = shop.release(way, API)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
@@ -155,54 +149,36 @@ def test_members_that_are_down_go_first_and_come_back(shop: FleetShop, way: str)
     assert load.failed == {}
 
 
-def test_a_first_host_that_fails_stays_drained_under_ansible_playbook(shop: FleetShop):
-    shop.feature(FRAGILE)
-    shop.everywhere(f"touch {SICK}")
-    before = shop.hosts()
-    with users(shop.front, rate=100) as load:
-        failed = shop.playbook("fragile")
-    assert failed.returncode != 0
-    assert "it is left drained, so no user is sent to it" in failed.stdout + failed.stderr
-    after = shop.hosts()
-    assert {name: after[name] for name in APP[1:]} == {name: before[name] for name in APP[1:]}
-    assert after["app1"].pool == "DRAIN"
-    assert load.failed == {}
-
-
-@WAYS
-@pytest.mark.parametrize("group", ["nobody", "app:!app"], ids=["no such group", "empty"])
-def test_a_release_for_which_no_host_is_there_is_refused(shop: FleetShop, way: str, group: str):
+def test_a_release_for_which_no_host_is_there_is_refused(shop: FleetShop, way: str):
     shop.feature(API)
-    shop.configure(hosts={"install": group, "restart": group, "flush_cache": "app"})
     before = shop.hosts()
-    refused = shop.release(way, API)
-    assert refused.returncode != 0
-    assert f"No host matches {group}" in refused.stdout + refused.stderr
+    for group in ("nobody", "web:!web"):
+        shop.configure(hosts={"install": group, "restart": group, "flush_cache": "web"})
+        refused = shop.release(way, API)
+        assert refused.returncode != 0
+        assert f"No host matches {group}" in refused.stdout + refused.stderr
     assert shop.hosts() == before
 
 
 def test_hosts_that_come_later_or_back_from_an_old_image_are_brought_up_alone(shop: FleetShop):
-    shop.feature(TABLE, API, UI)
+    shop.feature({**BOTH, "restart": {}}, UI)
     done = shop.apply("--all")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     before, migrations = shop.hosts(), shop.migrations()
-    shop.on("cache1", "redis-cli set page:marker kept")
+    shop.on("data1", "redis-cli set page:marker kept")
 
-    shop.on("app2", "rm -rf /var/lib/surefoot; ln -sfn releases/1.0.0 /opt/bookshop/current; systemctl restart bookshop")
-    shop.fleet.remove(["app3"])
-    shop.start_again("app3")
+    shop.on("web2", "rm -rf /srv/market/state; ln -sfn releases/1.0.0 /srv/market/app/current; systemctl restart market-web")
+    shop.fleet.remove(["web3"])
+    shop.start_again("web3")
 
-    plan = shop._run("surefoot", "plan")
+    plan = shop.surefoot("plan")
     assert plan.returncode not in {0, 2}
-    assert "app2" in plan.stdout + plan.stderr
-    assert "app3" in plan.stdout + plan.stderr
-    for host in ("app2", "app3"):
-        caught_up = shop.apply("--all", "--limit", host)
-        assert caught_up.returncode == 0, caught_up.stdout[-3000:] + caught_up.stderr
-    after = shop.hosts()
-    assert after["app1"] == before["app1"]
-    assert {(host.live, host.runs, host.pool) for host in after.values()} == {("2.1.0", "2.1.0", "UP")}
-    assert {after[name].receipts for name in APP[1:]} == {("api", "ui")}
+    assert "web2" in plan.stdout + plan.stderr
+    assert "web3" in plan.stdout + plan.stderr
+    caught_up = shop.apply("--all", "--limit", "web2,web3")
+    assert caught_up.returncode == 0, caught_up.stdout[-3000:] + caught_up.stderr
+    assert shop.hosts()["web1"] == before["web1"]
+    assert shop.in_service() == {("2.1.0", "2.1.0", "UP", ("both", "ui"))}
     assert shop.migrations() == migrations
-    assert shop.on("cache1", "redis-cli get page:marker").strip() == "kept"
-    assert shop._run("surefoot", "plan").returncode == 0
+    assert shop.on("data1", "redis-cli get page:marker").strip() == "kept"
+    assert shop.surefoot("plan").returncode == 0

@@ -102,7 +102,7 @@ class _Target:
         if not name and entry.kind != "directory":
             raise _unsafe("an entry without a name", entry.name)
         path = os.path.join(self._root, name)
-        with _writing(entry.name):
+        with _writing(entry.name, path):
             os.makedirs(path if entry.kind == "directory" else os.path.dirname(path), exist_ok=True)
             if entry.kind == "file":
                 self._files.add(name)
@@ -120,8 +120,9 @@ class _Target:
         for name, target in self._links:
             if not target or target.startswith("/") or "\0" in target:
                 raise _unsafe("a link that leaves it", "%s -> %s" % (name, target))
-            with _writing(name):
-                os.symlink(target, os.path.join(self._root, name))
+            path = os.path.join(self._root, name)
+            with _writing(name, path):
+                os.symlink(target, path)
         root = os.path.realpath(self._root)
         for name, target in self._links:
             if not (os.path.realpath(os.path.join(root, name)) + os.sep).startswith(root + os.sep):
@@ -287,10 +288,12 @@ def _reading() -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writing(name: str) -> t.Iterator[None]:
+def _writing(name: str, path: str) -> t.Iterator[None]:
     try:
         yield
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise _unsafe("two entries in one place", name) from None
     except (OSError, UnicodeError) as error:
-        raise StepFailed("The artifact cannot be unpacked on this host", seen=str(error), todo="make room or check permissions, then run this again") from error
+        # A disk that fills up in the middle of a file names no path.
+        seen = str(error) if getattr(error, "filename", None) else "%s: %s" % (path, error)
+        raise StepFailed("The artifact cannot be unpacked on this host", seen=seen, todo="make room there or check permissions, then run this again") from error

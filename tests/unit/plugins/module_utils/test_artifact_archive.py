@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import pathlib
@@ -247,3 +248,12 @@ def test_an_impossible_time_is_no_error(tree: pathlib.Path) -> None:
 def test_a_host_that_cannot_write_is_no_fault_of_the_artifact(tree: pathlib.Path) -> None:
     with pytest.raises(StepFailed, match="cannot be unpacked on this host"):
         unpack(io.BytesIO(tar(member("x" * 255 + "/" + "y" * 256, b"x"))), str(tree))
+
+
+def test_a_disk_that_fills_up_is_told_with_its_place(tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: str, _times: tuple[float, float]) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "utime", full)
+    with pytest.raises(StepFailed, match=f"found: {tree}/big: .*No space left on device; next: make room there"):
+        unpack(io.BytesIO(tar(member("big", b"x"))), str(tree))
