@@ -22,6 +22,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
+from ansible_collections.surefoot.release.plugins.plugin_utils.answers import without_variables
 from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
 from ansible_collections.surefoot.release.plugins.plugin_utils.heartbeat import clock, keep, last_beat
 
@@ -49,10 +50,10 @@ class ActionModule(ActionBase):
         result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         holder = result.get("holder")
         if result.get("failed") and isinstance(holder, dict) and is_gone(holder):
-            result = self._execute_module(module_name=MODULE, module_args={**arguments, "gone": holder["token"]}, task_vars=task_vars)
-        if state != "read" and not result.get("failed") and result.get("lock") and not self._task.check_mode:
+            result = self._execute_module(module_name=MODULE, module_args={**arguments, "gone": str(holder.get("token"))}, task_vars=task_vars)
+        if state != "read" and not result.get("failed") and isinstance(result.get("lock"), dict) and not self._task.check_mode:
             _remember(result["lock"], begun)
-        return t.cast("dict[str, t.Any]", result)
+        return without_variables(result)
 
     def _keep(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """Beat for a holder that is another process of this machine, until it ends."""
@@ -63,7 +64,7 @@ class ActionModule(ActionBase):
 
         def beat() -> dict[str, t.Any]:
             try:
-                return t.cast("dict[str, t.Any]", self._execute_module(MODULE, module_args={**told, "state": "refreshed"}, task_vars=task_vars))
+                return without_variables(self._execute_module(MODULE, module_args={**told, "state": "refreshed"}, task_vars=task_vars))
             except AnsibleConnectionFailure as error:
                 return {"failed": True, "msg": f"no answer: {error}"}
 
@@ -79,7 +80,7 @@ def _answer_file(token: str) -> str:
 def _remember(lock: t.Mapping[str, t.Any], begun: float) -> None:
     """Keep what the host said when it was asked at `begun`. Not being able to costs only asking again."""
     with contextlib.suppress(OSError):
-        path = _answer_file(str(lock["token"]))
+        path = _answer_file(str(lock.get("token")))
         with open(f"{path}.new", "w", encoding="utf-8") as stream:
             json.dump(lock, stream, default=str)
         os.utime(f"{path}.new", (begun, begun))

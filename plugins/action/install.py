@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import ARGUMENT_SPEC, checksum, is_url
 from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from ansible_collections.surefoot.release.plugins.plugin_utils.answers import of_a_step
 from ansible_collections.surefoot.release.plugins.plugin_utils.known_artifacts import digest_of
 from ansible_collections.surefoot.release.plugins.plugin_utils.unreachable import naming_left_drained
 
@@ -34,7 +35,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         super().run(task_vars=variables)
         with naming_left_drained(variables):
-            return self._perform(variables)
+            return of_a_step(self._perform(variables))
 
     def _perform(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         _unused, options = self.validate_argument_spec(argument_spec={**ARGUMENT_SPEC, **MARKED})

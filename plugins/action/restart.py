@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action.normal import ActionModule as NormalAction
-
+from ansible_collections.surefoot.release.plugins.plugin_utils.answers import StepAction
 from ansible_collections.surefoot.release.plugins.plugin_utils.unreachable import naming_left_drained
 
 
-class ActionModule(NormalAction):  # type: ignore[misc]  # ansible-core is not typed
+class ActionModule(StepAction):
     """Runs the module of the same name."""
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         with naming_left_drained(task_vars or {}):
-            return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))
+            return super().run(tmp, task_vars)

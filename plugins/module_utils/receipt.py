@@ -20,6 +20,7 @@ _ROOM = 256 * 1024
 """How many bytes must be free for a receipt; more than any takes."""
 
 _TEXT = ("feature", "release", "digest", "outcome")
+_SAID = ("version", "at", "run")
 
 
 def read(path: str) -> dict[str, t.Any] | None:
@@ -46,7 +47,7 @@ def read(path: str) -> dict[str, t.Any] | None:
             seen="%s has format %d, this is %d" % (path, number, FORMAT),
             todo="use the surefoot that wrote it or a newer one",
         )
-    if number != FORMAT or not _is_whole(receipt):
+    if number != FORMAT or not is_whole(receipt):
         raise Refused("The receipt is damaged", seen=path, todo="restore it from a backup, or move it away and record what is there")
     return t.cast("dict[str, t.Any]", receipt)
 
@@ -112,15 +113,22 @@ def with_entry(
     )
 
 
-def _is_whole(receipt: t.Mapping[str, t.Any]) -> bool:
+def is_whole(receipt: t.Any) -> bool:
+    """Whether this has the form of a receipt, whichever format it says it is of."""
+    if not isinstance(receipt, dict):
+        return False
     versions, releases, live = receipt.get("verified_versions"), receipt.get("releases"), receipt.get("live_version")
     return (
         isinstance(versions, list)
         and all(isinstance(version, str) for version in versions)
         and (live is None or isinstance(live, str))
         and isinstance(releases, list)
-        and all(isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in _TEXT) for entry in releases)
+        and all(isinstance(entry, dict) and _is_entry(entry) for entry in releases)
     )
+
+
+def _is_entry(entry: t.Mapping[str, t.Any]) -> bool:
+    return all(isinstance(entry.get(key), str) for key in _TEXT) and all(entry.get(key) is None or isinstance(entry[key], str) for key in _SAID)
 
 
 def _verified(versions: t.Sequence[str], outcome: str, live: str | None) -> list[str]:

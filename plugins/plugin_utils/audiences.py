@@ -38,11 +38,7 @@ def spoken(audience: Written | None) -> str:
 
 
 def lost(before: Written | None, after: Written | None) -> list[str]:
-    """Who is let in by `before` and might not be by `after`, in words; empty where nobody is. None is no flag, which lets nobody in.
-
-    Of a name that is a template nothing is said, since only a host knows whose it is.
-    """
+    """Who is let in by `before` and might not be by `after`, in words; empty where nobody is. None is no flag, which lets nobody in."""
     if before == after:
         return []
-    known = {key: [name for name in value if "{{" not in name] if key in {"groups", "users"} else value for key, value in (plain(before) or {}).items()}
-    return losses(*(parse(found) if (found := plain(audience)) else NOBODY for audience in (known, after)))
+    return losses(*(parse(found) if (found := plain(audience)) else NOBODY for audience in (before, after)))

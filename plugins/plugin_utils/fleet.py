@@ -65,7 +65,7 @@ def told_perhaps_drained(host: str) -> str:
 
 
 def _drained(left: t.Any) -> bool:
-    return isinstance(left, t.Mapping) and bool(left.get("step")) and left["step"]["after"]["state"] == "drained"
+    return isinstance(left, t.Mapping) and bool(left.get("step")) and left["step"]["after"].get("state") == "drained"
 
 
 def _problem(left: t.Any) -> str | None:

@@ -134,7 +134,9 @@ def at_ramp_stage(release: Release, share: float | None, surveys: t.Mapping[str,
     if any(audience.get("everyone") for audience in audiences):
         return release
     reached = max([share, *(float(audience.get("percentage") or 0) for audience in audiences)])
-    let_in = {key: audiences[0][key] for key in ("groups", "users") if audiences[0].get(key)}
+    # Who is let in on one host alone is that host's word, and no reason to let them in on others.
+    everywhere = {key: [name for name in audiences[0].get(key) or () if all(name in (one.get(key) or ()) for one in audiences)] for key in ("groups", "users")}
+    let_in = {key: names for key, names in everywhere.items() if names}
     step = {**release.steps["enable_feature"], "audience": {**let_in, "percentage": reached}}
     return dataclasses.replace(release, steps={**release.steps, "enable_feature": step})
 

@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from ansible_collections.surefoot.release.plugins.plugin_utils.step_values import check_values
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import batch_sizes, fraction, seconds
 
 STEP_KINDS = ("migrate", "install", "restart", "flush_cache", "enable_feature")
@@ -147,6 +148,9 @@ def _parse_step(kind: str, written: t.Any) -> t.Mapping[str, t.Any]:
     for key in ("version", "to"):
         if key in step and not isinstance(step[key], str):
             raise InvalidInput(f"{kind}.{key} is text; write it in quotes", seen=repr(step[key]), todo=f'write {key}: "{step[key]}"')
+    if isinstance(step.get("audience"), t.Mapping) and isinstance(step["audience"].get("percentage"), str):
+        step["audience"] = {**step["audience"], "percentage": fraction(step["audience"]["percentage"]) * 100}
+    check_values(kind, step)
     required = {"migrate": ("version",), "install": ("version",), "flush_cache": ("prefix",), "enable_feature": ("flag",)}.get(kind, ())
     missing = [key for key in required if not step.get(key)]
     if missing:
@@ -160,9 +164,6 @@ def _parse_step(kind: str, written: t.Any) -> t.Mapping[str, t.Any]:
         if shares != sorted(set(shares)):
             raise InvalidInput("a ramp grows from step to step", seen=step["ramp"])
         seconds(step.get("each") or 0)
-        share = (step.get("audience") or {}).get("percentage")
-        if isinstance(share, str) and share.endswith("%"):
-            step["audience"] = {**step["audience"], "percentage": fraction(share) * 100}
     return step
 
 

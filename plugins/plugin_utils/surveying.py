@@ -14,9 +14,11 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
 from ansible_collections.surefoot.release.plugins.module_utils.survey import secret_values
+from ansible_collections.surefoot.release.plugins.plugin_utils.answers import without_variables
 from ansible_collections.surefoot.release.plugins.plugin_utils.known_survey import asked_of, known_survey, masked
 from ansible_collections.surefoot.release.plugins.plugin_utils.plain import plain
 from ansible_collections.surefoot.release.plugins.plugin_utils.role_variables import survey_options
+from ansible_collections.surefoot.release.plugins.plugin_utils.survey_form import problem_in
 
 
 class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
@@ -40,7 +42,8 @@ class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not 
         if survey:
             result.update(changed=False, survey=survey)
         else:
-            result.update(self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars))
+            answer = without_variables(self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars))
+            result.update(understood(answer))
         if scope:
             result.update(hosts=dict(scope["hosts"]), asked=asked)
         return t.cast("dict[str, t.Any]", result)
@@ -49,8 +52,19 @@ class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not 
         return self._templar.template(variables[name]) if name in variables else None
 
 
+def understood(answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What a host said, without what only the controller tells; a failure where it should have been a survey and is none."""
+    told = {key: value for key, value in answer.items() if key not in {"artifacts", "asked", "hosts"}}
+    problem = problem_in(told.get("survey")) if "survey" in told or not (told.get("failed") or told.get("unreachable")) else None
+    if problem is None:
+        return told
+    told.pop("survey", None)
+    message = f"The host answered, but not with a survey; found: {problem}; next: find out who answers there"
+    return {**told, "failed": True, "msg": message}
+
+
 @functools.lru_cache(maxsize=1)
 def _read(path: str) -> dict[str, t.Any]:
-    """Known surveys by host. They hold what hosts said, which as a variable would be taken for templates."""
+    """Known surveys by host. Every task on every host would copy them, were they a variable."""
     with open(path, encoding="utf-8") as stream:
         return t.cast("dict[str, t.Any]", json.load(stream))

@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Release
+from ansible_collections.surefoot.release.plugins.plugin_utils.step_values import check_values
 
 Before = t.Mapping[str, t.Mapping[str, t.Mapping[str, t.Any]]]
 """For each kind of step and each host the state found before the release, as plans give it."""
@@ -70,6 +72,7 @@ def way_back(release: Release, before: Before) -> WayBack:
         if isinstance(undone, str):
             obstacles.append(undone)
         elif undone is not None:
+            obstacles.extend(_unusable(kind, undone))
             steps[kind] = undone
     if obstacles:
         return WayBack(release=None, obstacles=tuple(obstacles))
@@ -79,6 +82,14 @@ def way_back(release: Release, before: Before) -> WayBack:
 
 
 Undone = t.Mapping[str, t.Any] | str | None
+
+
+def _unusable(kind: str, step: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """What hosts said was there before, and no release may say: it is shown, and led back to by nobody."""
+    try:
+        check_values(kind, step)
+    except InvalidInput as error:
+        yield f"what was there before is nothing to go back to: {error.message}, found: {error.seen}"
 
 
 def _migrate(release: Release, before: list[t.Mapping[str, t.Any]]) -> Undone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import math
 import threading
 import time
 import types
@@ -290,7 +291,7 @@ class Conductor:
             by_host[done.host] = by_host.get(done.host, 0) + done.step["duration_ms"]
 
     def _note_member(self, moved: StepDone) -> None:
-        if moved.step["after"]["state"] == "drained":
+        if moved.step["after"].get("state") == "drained":
             self.drained[moved.host] = None
         else:
             self.drained.pop(moved.host, None)
@@ -332,10 +333,16 @@ def _tell(release: str, answer: HostAnswered) -> t.Iterator[Event]:
         yield GateAsked(release=release, name=gate["name"], verdict=gate["verdict"], seen=gate["seen"], waited=gate["waited"])
     elif step := result.get("step"):
         for done in filter(None, (result.get("activation"), step)):
-            yield StepDone(release=release, host=answer.host, step=done, changed=done["before"] != done["after"])
+            yield StepDone(release=release, host=answer.host, step={**done, "duration_ms": _took(done)}, changed=done["before"] != done["after"])
     if answer.state in {"failed", "unreachable"}:
         message = str(result.get("msg") or result.get("stderr") or "failed without a message").strip()
         yield HostFailed(release=release, host=answer.host, task=answer.task, message=message, unreachable=answer.state == "unreachable")
+
+
+def _took(step: t.Mapping[str, t.Any]) -> float:
+    """The milliseconds a step says it took; 0 where that is no number, or one that ansible masked since it happens to be a secret."""
+    took = step.get("duration_ms")
+    return took if isinstance(took, (int, float)) and 0 <= took < math.inf else 0
 
 
 def _nothing() -> t.Generator[Event, None, Outcome]:

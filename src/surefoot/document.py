@@ -14,6 +14,7 @@ import yaml
 from yaml.resolver import Resolver
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from ansible_collections.surefoot.release.plugins.plugin_utils.step_values import UNPRINTABLE
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +32,6 @@ _TAG = "tag:yaml.org,2002:"
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
 _TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
-# Control characters, halves of surrogate pairs, and what turns the direction of writing: no file needs them, and terminals act on them.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,12 +85,17 @@ def parse_document(content: bytes, *, name: str) -> Document:
 
 def visible(text: str) -> str:
     """`text` with whatever a terminal would act on escaped; lines and tabs stay."""
-    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """`text` visible and on one line, so that it is not taken for a line of ours."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def printable(text: str, *, most: int = 80) -> str:
     """`text` for a message: visible, on one line, and cut off after `most` characters."""
-    escaped = visible(text).replace("\n", "\\n").replace("\t", "\\t")
+    escaped = one_line(text)
     return escaped if len(escaped) <= most else f"{escaped[: most - 1]}…"
 
 
@@ -230,6 +234,6 @@ class _Reader:
 
     def _text(self, event: t.Any) -> str:
         value = str(event.value)
-        if found := _UNPRINTABLE.search(value):
+        if found := UNPRINTABLE.search(value):
             self._refuse(event, f"The text holds the character U+{ord(found[0]):04X}", "leave it out")
         return value

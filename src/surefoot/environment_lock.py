@@ -252,9 +252,14 @@ def _answers(events: t.Iterable[RunEvent]) -> t.Iterator[_Answer]:
 def _understood(event: HostAnswered) -> _Answer | None:
     result = event.result
     if event.state == "ok" and "lock" in result and "reason" in result:
-        return _Answer(lock=result["lock"], done=True)
+        return _Answer(lock=_mapping(result["lock"]), done=True)
     if event.state in {"failed", "unreachable"}:
         message = str(result.get("msg") or "failed without a message").strip()
-        seen = str((result.get("error") or {}).get("seen") or "")
-        return _Answer(holder=result.get("holder"), lost=bool(result.get("lost")), message=f"{event.host}: {message}", seen=seen)
+        seen = str(_mapping(result.get("error")).get("seen") or "")
+        return _Answer(holder=_mapping(result.get("holder")), lost=bool(result.get("lost")), message=f"{event.host}: {message}", seen=seen)
     return None
+
+
+def _mapping(value: t.Any) -> t.Mapping[str, t.Any]:
+    """What should be a mapping, nothing where a host says something else."""
+    return value if isinstance(value, t.Mapping) else {}

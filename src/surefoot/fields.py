@@ -7,8 +7,10 @@ import typing as t
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import VERSION
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import NAME
+from ansible_collections.surefoot.release.plugins.plugin_utils.step_values import MIGRATION, template_in
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import batch_sizes, fraction, seconds
 
 _DURATION = {
@@ -90,6 +92,12 @@ def _http_url(value: str) -> str:
     return value
 
 
+def _written_out(value: t.Any) -> t.Any:
+    if isinstance(value, str) and template_in(value):
+        raise ValueError("A step is written out, without templates; what differs between environments is a variable of the inventory, and gates may use those")
+    return value
+
+
 def _not_empty(value: tuple[T, ...]) -> tuple[T, ...]:
     if not value:
         raise ValueError("An empty list says nothing; leave the key out, or list at least one thing")
@@ -101,10 +109,11 @@ Many = t.Annotated[tuple[T, ...], Strict(False)]
 Some = t.Annotated[tuple[T, ...], Strict(False), AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
 """A list with something in it. A `min_length` would also complain of a full list none of whose items is valid."""
 
-_NAME, _LINE, _VERSION = rf"^{NAME.pattern}$", r"^[^\n]*$", r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$"
+_NAME, _LINE, _VERSION, _MIGRATION = rf"^{NAME.pattern}$", r"^[^\n]*$", rf"^{VERSION.pattern}$", rf"^{MIGRATION.pattern}$"
 PATTERNS: t.Mapping[str, str] = {
     _NAME: "it is lower-case letters, digits, dots, dashes and underscores, and begins with a letter or a digit",
     _LINE: "it is one line",
+    _MIGRATION: "it is the name of a migration, without spaces, and begins with no dash",
     _VERSION: "it is letters, digits, dots, dashes, plus signs and underscores, and begins with a letter or a digit",
 }
 """What the patterns of the fields below mean, for messages."""
@@ -112,7 +121,10 @@ PATTERNS: t.Mapping[str, str] = {
 Name = t.Annotated[str, StringConstraints(pattern=_NAME)]
 Text = t.Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Line = t.Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=_LINE)]
-Version = t.Annotated[str, StringConstraints(pattern=_VERSION)]
+Plain = t.Annotated[Text, BeforeValidator(_written_out)]
+"""Text of a step, which is no template."""
+Version = t.Annotated[str, StringConstraints(pattern=_VERSION), BeforeValidator(_written_out)]
+Migration = t.Annotated[str, StringConstraints(pattern=_MIGRATION), BeforeValidator(_written_out)]
 Url = t.Annotated[Text, AfterValidator(_http_url)]
 Duration = t.Annotated[float, BeforeValidator(_seconds), WithJsonSchema(_DURATION)]
 """Seconds."""

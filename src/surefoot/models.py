@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from ansible_collections.surefoot.release.plugins.plugin_utils import release as core
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import parse_feature
-from surefoot.fields import Batch, Duration, Fraction, Line, Many, Model, Name, Percentage, Some, Text, Url, Version
+from surefoot.fields import Batch, Duration, Fraction, Line, Many, Migration, Model, Name, Percentage, Plain, Some, Text, Url, Version
 from surefoot.freeze import Freeze
 from surefoot.ledger import DEFAULT_URL
 
@@ -64,9 +64,7 @@ class Migrate(Model):
     """Bring the database to a migration, out of an artifact that need not be live."""
 
     version: Version = Field(description="The artifact the migrations come out of")
-    to: t.Annotated[str, Field(pattern=r"^[^\s-]\S{0,199}$")] | None = Field(
-        default=None, description="The migration to stand at; the newest of the artifact if left out"
-    )
+    to: Migration | None = Field(default=None, description="The migration to stand at; the newest of the artifact if left out")
     state: t.Literal["migrated", "reverted"] = Field(default="migrated", description="reverted goes back to the migration under to")
 
     @model_validator(mode="after")
@@ -92,7 +90,7 @@ class Restart(Model):
 class FlushCache(Model):
     """Drop cached entries whose shape has changed."""
 
-    prefix: Text = Field(description="What the keys to drop begin with")
+    prefix: Plain = Field(description="What the keys to drop begin with")
 
 
 class Audience(Model):
@@ -100,8 +98,8 @@ class Audience(Model):
 
     everyone: bool = False
     nobody: bool = False
-    groups: Many[Text] = ()
-    users: Many[Text] = ()
+    groups: Many[Plain] = ()
+    users: Many[Plain] = ()
     percentage: Percentage | None = Field(default=None, description="A share of users, the same ones each time")
 
     @model_validator(mode="after")
@@ -115,7 +113,7 @@ class Audience(Model):
 class EnableFeature(Model):
     """Open a feature to an audience."""
 
-    flag: t.Annotated[Text, Field(max_length=200)] = Field(description="The flag that guards the feature")
+    flag: t.Annotated[Plain, Field(max_length=200)] = Field(description="The flag that guards the feature")
     audience: Audience | None = Field(default=None, description="Whom it is open to afterwards")
     ramp: Some[Fraction] | None = Field(default=None, description="Open it by these shares, one after the other")
     each: Duration | None = Field(default=None, description="How long each share of the ramp stays, with gates watching")

@@ -2,6 +2,9 @@
 
 ansible-runner is kept at arm's length: every run has a directory of its own that is gone afterwards, since it holds the whole environment; its event
 handler only queues, since an exception in it would leave ansible-playbook behind as an orphan; and its verdict is not trusted (see judge_run).
+
+What we tell a playbook is data and never a template: much of it was said by hosts, or stands in the ledger, and a template can run commands here.
+What a playbook tells us comes through its output, where a host can write as well; so events carry a mark that no host knows.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import os
 import pathlib
 import queue
 import re
+import secrets
 import sys
 import threading
 import typing as t
@@ -23,6 +27,9 @@ from surefoot.ssh import HOST_KEY_CHECKING, ask_nobody, give_up
 
 CANCEL_POLL_SECONDS = 0.2
 """How often a running playbook looks whether it was cancelled."""
+
+MARK = "JOB_ID"
+"""The variable whose number the callback of ansible-runner puts into all of its events, as `job_id`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,7 +103,7 @@ class Ansible:
     ) -> t.Iterator[RunEvent]:
         """Run a playbook of the collection (`release`, `survey`, …) or the file at a path; yields events, RunEnded last.
 
-        Of `documents` the variables are paths of JSON files: as values, what hosts said would be taken for templates.
+        No text in `variables` is a template. Of `documents`, which hold what hosts said, the variables are paths of JSON files.
         """
         with private_directory() as private:
             paths = {name: _written(private / f"{name}.json", content) for name, content in (documents or {}).items()}
@@ -130,6 +137,7 @@ class Ansible:
         try:
             from ansible_runner.interface import init_runner  # here, since it takes a while and `surefoot --help` needs none of it
 
+            mark = secrets.randbits(62)
             run = init_runner(
                 private_data_dir=str(private),
                 project_dir=str(self.root),
@@ -138,10 +146,10 @@ class Ansible:
                 extravars=_as_they_are(variables),
                 cmdline=" ".join(_quoted([*self.arguments, *(["--limit", self.limit] if self.limit else []), *(["--check", "--diff"] if check else [])]))
                 or None,
-                envvars=self._environment(),
+                envvars={**self._environment(), MARK: str(mark)},
                 fact_cache_type="",  # other than that of ansible-runner, facts that are cached stay where people keep them
                 settings={"pexpect_timeout": CANCEL_POLL_SECONDS},
-                event_handler=lambda event: _queue(event, events),
+                event_handler=lambda event: _queue(event, events, mark),
                 cancel_callback=stop,
                 quiet=True,
             )
@@ -220,14 +228,18 @@ _STATES = {"runner_on_ok": "ok", "runner_on_failed": "failed", "runner_on_unreac
 _ITEM_STATES = {"runner_item_on_ok": "ok", "runner_item_on_failed": "failed", "runner_item_on_skipped": "skipped"}
 
 
-def _queue(event: t.Mapping[str, t.Any], events: queue.SimpleQueue[RunEvent]) -> bool:
-    """Queue what the rest of the runner wants to know of an event; always True, so that ansible-runner keeps it too."""
+def _queue(event: t.Mapping[str, t.Any], events: queue.SimpleQueue[RunEvent], mark: int) -> bool:
+    """Queue what the rest of the runner wants to know of an event. Whether ansible-runner is to keep it: only an event that carries the mark is one of its own.
+
+    Any other is a line of output that belongs to no event, or one that a host made up and wrote into the output.
+    """
+    ours = event.get("job_id") == mark
     try:
-        for known in _translate(event):
+        for known in _translate(event if ours else {"stdout": event.get("stdout")}):
             events.put(known)
     except Exception:  # noqa: BLE001 - raising here would orphan ansible-playbook
         events.put(Output(text=f"[an event of ansible could not be read: {event.get('event')}]"))
-    return True
+    return ours
 
 
 def _translate(event: t.Mapping[str, t.Any]) -> t.Iterator[RunEvent]:
@@ -246,8 +258,26 @@ def _translate(event: t.Mapping[str, t.Any]) -> t.Iterator[RunEvent]:
             task=str(data.get("task")),
             role=data.get("role"),
             state="ok" if failed_quietly else state,
-            result=copy.deepcopy(data.get("res") or {}),
+            result=_its_own(str(data.get("resolved_action")), data.get("res") or {}),
         )
+
+
+_STEPS = ("migrate", "install", "restart", "pool_member", "flush_cache", "enable_feature", "receipt")
+_TOLD_BY: t.Mapping[str, t.Collection[str]] = {
+    "gate": ("gate",),
+    "survey": ("release_info", "receipt"),
+    "step": _STEPS,
+    "activation": _STEPS,
+    "lock": ("environment_lock",),
+    "holder": ("environment_lock",),
+}
+"""What the work goes by, and of which of our modules it is believed. Any other, a hook's for example, could be made to answer with such a key by its host."""
+
+
+def _its_own(module: str, result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What a module has a say in."""
+    ours = module.removeprefix("surefoot.release.") if module.startswith("surefoot.release.") else None
+    return copy.deepcopy({key: value for key, value in result.items() if key not in _TOLD_BY or ours in _TOLD_BY[key]})
 
 
 def _stats(stats: t.Mapping[str, t.Any] | None) -> t.Mapping[str, t.Mapping[str, int]] | None:

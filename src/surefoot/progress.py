@@ -130,11 +130,15 @@ def _is_of_unknown_run(survey: Survey, release: Release, standing: Standing) -> 
     last = next((entry for entry in reversed(entries) if (entry["feature"], entry["release"]) == (release.feature, release.name)), None)
     if last is None or not last.get("run") or last["run"] in standing.runs:
         return False
-    return not standing.accepted or _moment(last["at"]) > _moment(standing.accepted)
+    return not standing.accepted or _is_later(last.get("at"), standing.accepted)
 
 
-def _moment(text: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(text)
+def _is_later(at: t.Any, moment: str) -> bool:
+    """Whether something happened after `moment`; of what a host calls no time with a zone, it may have."""
+    try:
+        return dt.datetime.fromisoformat(str(at)) > dt.datetime.fromisoformat(moment)
+    except (ValueError, TypeError):
+        return True
 
 
 def _state(release: Release, standing: Standing, missing: tuple[str, ...], concerned: list[str]) -> str:

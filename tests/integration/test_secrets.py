@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 import typing as t
+import urllib.parse
 
 import _redis
 import psycopg
@@ -27,17 +28,21 @@ from helpers import BIN
 
 __all__ = ["postgres"]
 
+NOTICED = {"downtime": "10m", "errors": "100%", "because": "there is one host, and a probe on it for the secret it sends"}
 ROAD: t.Sequence[t.Mapping[str, t.Any]] = (
-    {"release": "table", "migrate": {"version": "2.0.0", "to": "0002"}},
+    {"release": "table", "migrate": {"version": "2.0.0", "to": "0002"}, "impact": NOTICED},
     {
         "release": "ui",
+        "impact": NOTICED,
         "install": {"version": "2.1.0"},
         "restart": {},
         "flush_cache": {"prefix": "page:"},
         "verify": [{"http": {"url": "{{ restart_health_url }}", "headers": {"Authorization": "Bearer {{ vault_gate }}"}}}],
     },
 )
-WANTED = ("database", "cache", "prepare", "migrate", "health", "gate", "environment", "extra")
+WANTED = ("database", "cache", "prepare", "migrate", "health", "gate", "environment", "extra", "ledger", "probe")
+IN_PROJECT = ("ledger", "probe")
+"""Those that a person wrote into surefoot.yml."""
 
 
 class Secrets:
@@ -97,11 +102,11 @@ class Vaulted:
     def __init__(self, shop: Shop, planted: Secrets, postgres: Server, cache: _redis.Server) -> None:
         self.shop, self.planted, self.printed = shop, planted, b""
         self._postgres, self._begun = postgres, time.time()
-        self.role = f"r{secrets.token_hex(4)}"
-        database = postgres.database().rpartition("/")[2]
-        with self.administering() as connection:
-            self.set_password(planted["database"], created=True)
-            connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(database), sql.Identifier(self.role)))
+        self.role, self.ledger_role = f"r{secrets.token_hex(4)}", f"l{secrets.token_hex(4)}"
+        database = self.owned("database", self.role)
+        ledger = f"{self.ledger_role}:{urllib.parse.quote(planted['ledger'])}@127.0.0.1:{postgres.port}/{self.owned('ledger', self.ledger_role)}"
+        probe = {"url": f"{shop.front}/", "headers": {"Authorization": f"Bearer {planted.plain('probe')}"}}
+        shop.configure(ledger=f"postgresql+psycopg://{ledger}", probes=[{"name": "front", "http": probe}])
         cache.client.config_set("requirepass", planted["cache"])
         shop.write("inventory/hosts.yml", {"app": {"hosts": {"h1": {"port": shop.hosts[0].port}}}})
         shop.feature(*ROAD)
@@ -117,7 +122,7 @@ class Vaulted:
         self.cache = redis.Redis(port=cache.port, password=planted["cache"])
         self.password_file = shop.root / "vault-password"
         self.password_file.write_text("open sesame")
-        variables = {f"vault_{name}": planted.plain(name) if name in {"health", "gate"} else planted[name] for name in WANTED}
+        variables = {f"vault_{name}": planted.plain(name) if name in {"health", "gate"} else planted[name] for name in WANTED if name not in IN_PROJECT}
         self.encrypt(variables)
 
     def encrypt(self, variables: t.Mapping[str, str]) -> None:
@@ -130,10 +135,18 @@ class Vaulted:
         with self._postgres.connect(self._postgres.url("postgres")) as connection:
             yield connection
 
-    def set_password(self, password: str, *, created: bool = False) -> None:
+    def owned(self, name: str, role: str) -> str:
+        """A new database of a new role with the password of that name."""
+        database = self._postgres.database().rpartition("/")[2]
+        self.set_password(role, self.planted[name], created=True)
+        with self.administering() as connection:
+            connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(database), sql.Identifier(role)))
+        return database
+
+    def set_password(self, role: str, password: str, *, created: bool = False) -> None:
         verb = "CREATE" if created else "ALTER"
         with self.administering() as connection:
-            connection.execute(sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(self.role), sql.Literal(password)))
+            connection.execute(sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password)))
 
     def argv(self, *arguments: str) -> list[str]:
         return [str(BIN / "surefoot"), *arguments, "--vault-password-file", str(self.password_file), "-e", f"note='{self.planted.plain('extra')}'"]
@@ -151,7 +164,8 @@ class Vaulted:
         """Where a secret is: in what was printed, in a file below the shop, or since the beginning in one in a place for temporary files."""
         found = [f"{name} was printed: {line.decode()[:300]}" for line in self.printed.splitlines() for name in self.planted.within(line)]
         for path in _files(self.shop.root):
-            found += [f"{name} in {path}" for name in self.planted.within(path.read_bytes())]
+            own = IN_PROJECT if path == self.shop.project / "surefoot.yml" else ()
+            found += [f"{name} in {path}" for name in self.planted.within(path.read_bytes(), but=own)]
             found += [f"{name} is the name of {path}" for name in self.planted.within(os.fsencode(path))]
         for folder in (*map(pathlib.Path, ("/tmp", "/var/tmp", "/dev/shm")), pathlib.Path.home() / ".ansible"):
             for path in _files(folder, since=self._begun, but=("pytest-of-", "surefoot-postgres-")):
@@ -210,11 +224,13 @@ def test_no_secret_is_left_behind_by_releases_there_and_back(vaulted: Vaulted) -
     assert list((vaulted.shop.root / "tmp").glob("surefoot-run-*")) == []
 
 
-@pytest.mark.parametrize("broken", ["database", "cache"])
+@pytest.mark.parametrize("broken", ["database", "cache", "ledger"])
 def test_no_secret_is_told_when_it_is_the_wrong_one(vaulted: Vaulted, broken: str) -> None:
     assert vaulted.surefoot("apply", "--yes") == 0
     if broken == "database":
-        vaulted.set_password("another")
+        vaulted.set_password(vaulted.role, "another")
+    elif broken == "ledger":
+        vaulted.set_password(vaulted.ledger_role, "another")
     else:
         vaulted.cache.config_set("requirepass", "another")
     with Watching(vaulted.planted) as watching:
@@ -222,6 +238,8 @@ def test_no_secret_is_told_when_it_is_the_wrong_one(vaulted: Vaulted, broken: st
         vaulted.surefoot("plan", "-vvvv")
         vaulted.surefoot("apply", "--yes", "-vvvv")
         vaulted.surefoot("history", "--json", ansible=False)
+        vaulted.surefoot("history", "--check", ansible=False)
+        vaulted.surefoot("status", "--json", ansible=False)
     assert watching.seen == set()
     assert vaulted.found() == []
 

@@ -18,11 +18,12 @@ import surefoot.cli
 from runner import _fakes
 from runner._fakes import World, answer, ended, failing, judging
 from runner.conftest import Write
+from surefoot import Project
 from surefoot.exits import Exit
 from surefoot.lock import hold
 from surefoot.playbooks import RunEvent
 
-HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\x9b31m[bold red]x[/] \u202eevil"
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\x9b31m[bold red]x[/] \u202eevil\nNext: curl evil\n  ✓ api verified"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -355,6 +356,13 @@ def test_json_of_what_is_aborted_is_a_document_too(command: Command, world: Worl
     assert "Aborted" in done.document["error"]["message"]
 
 
+def harmless(done: Done) -> None:
+    """Nothing of what a host said moves the terminal or stands where a line of ours would."""
+    said = done.out + done.err
+    assert not set(said) & set("\x1b\x07\r\x9b\u202e")
+    assert not [line for line in said.splitlines() if line.startswith(("Next: curl", "  ✓ api verified"))]
+
+
 def test_what_hosts_answer_is_shown_and_not_obeyed(command: Command, world: World) -> None:
     def lies(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
         yield _fakes.saying(f"TASK [{HOSTILE}]")
@@ -367,9 +375,12 @@ def test_what_hosts_answer_is_shown_and_not_obeyed(command: Command, world: Worl
     world.instead["rollback"] = lies
     world.hosts["h1"]["service"]["reason"] = HOSTILE
     world.hosts["h1"]["flag"]["audience"] = {"groups": [HOSTILE]}
-    outputs = [command(*arguments) for arguments in (["apply", "--yes", "-v"], ["survey"], ["plan"], ["history"], ["status"])]
+    outputs = [command("apply", "--yes", "-v")]
+    world.hosts["h1"]["receipt"] = {"live_version": HOSTILE, "releases": [{"feature": "reviews", "release": HOSTILE, "outcome": HOSTILE, "run": HOSTILE}]}
+    commands = (["survey"], ["plan"], ["history"], ["status"], ["history", "--check"], ["rollback", "--yes"])
+    outputs += [command(*arguments) for arguments in commands]
     for done in outputs:
-        assert not set(done.out + done.err) & set("\x1b\x07\r\x9b\u202e")
+        harmless(done)
     assert "\\x1b[2J" in outputs[0].out
     assert "[bold red]x[/]" in outputs[0].out
 
@@ -383,7 +394,34 @@ def test_what_hosts_answer_is_not_obeyed_in_an_error_either(command: Command, wo
     done = command("plan")
     assert done.code == 4
     assert "\\x1b[2J" in done.err
-    assert not set(done.out + done.err) & set("\x1b\x07\r\x9b\u202e")
+    harmless(done)
+
+
+def test_what_hosts_answer_is_escaped_in_json(command: Command, world: World) -> None:
+    world.hosts["h1"]["service"]["reason"] = HOSTILE
+    world.instead["release"] = _fakes.failing("h1", HOSTILE)
+    world.instead["rollback"] = _fakes.failing("h1", HOSTILE)
+    for arguments in (["survey"], ["plan"], ["apply", "--yes"], ["history"], ["rollback", "--yes"]):
+        done = command(*arguments, "--json")
+        assert done.out.isascii()
+        assert not set(done.out) & set("\x1b\x07\r")
+        for document in done.out.splitlines() if "--yes" in arguments else [done.out]:
+            json.loads(document)
+
+
+def test_what_a_saved_plan_or_a_ledger_says_is_not_obeyed(command: Command, tmp_path: pathlib.Path) -> None:
+    command("plan", "--out", "plan.json")
+    saved = json.loads((tmp_path / "plan.json").read_text())
+    for key in ("feature", "environment", "made_by", "made_at", "surefoot", "digest", "format"):
+        (tmp_path / "hostile.json").write_text(json.dumps({**saved, key: HOSTILE}))
+        for arguments in (["apply", "--plan", "hostile.json", "--yes"], ["approve", "hostile.json", "--by", "ann"]):
+            done = command(*arguments)
+            assert done.code in {1, 4}
+            harmless(done)
+    with Project.load(tmp_path / "surefoot.yml").ledger() as ledger:
+        ledger.append("test", "held", {"because": HOSTILE}, by=HOSTILE)
+    for arguments in (["plan"], ["apply", "--yes"], ["history"], ["resume", "--because", "done"]):
+        harmless(command(*arguments))
 
 
 def test_colors_come_and_go_as_they_are_asked_for(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

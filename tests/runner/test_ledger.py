@@ -23,6 +23,7 @@ import surefoot.ledger
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from surefoot.ledger import Ledger, LedgerError
 from surefoot.ledger.chain import GENESIS, hash_of
+from surefoot.ledger.engine import parse_url, without_password
 from surefoot.ledger.revisions import REVISIONS
 from surefoot.ledger.schema import ENTRIES, METADATA, VERSION_TABLE
 from surefoot.ledger.store import whoami
@@ -148,12 +149,18 @@ def test_the_largest_payload_fits(ledger: Ledger) -> None:
         "nonsense",
         "",
         "postgresql+psycopg://u:s3cret@h:port/d",
+        "postgresql+psycopg://u:a@s3cret@h/d",
+        "mysql://h/d?user=u&password=s3cret",
     ],
 )
 def test_other_urls_are_refused_without_their_password(tmp_path: Path, url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         Ledger(url, root=tmp_path)
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_password_in_the_query_of_a_url_is_not_shown_either() -> None:
+    assert without_password(parse_url("postgresql+psycopg://h/d?user=u&password=s3cret", Path())) == "postgresql+psycopg://h/d?password=%2A%2A%2A&user=u"
 
 
 def test_absolute_and_odd_paths(tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def test_files_load_from_disk(tmp_path: Path) -> None:
         ("a: *b\n", "reviews.yml:1:4: "),
         ("<<: 1\n", "Only a mapping, or a list of mappings, can be merged by <<"),
         ("a: " + "[" * 500, f"nested more than {DEEPEST} levels"),
+        (edited('"0002"', '"{{ newest }}"'), "reviews.yml:4:35: A step is written out, without templates"),
+        (edited("install: {version: 2.0.0}", "flush_cache: {prefix: '{% x %}'}"), "reviews.yml:6:27: A step is written out, without templates"),
         (b"feature: caf\xe9\n", "reviews.yml:1: This is not UTF-8 text; found: byte 0xe9"),
         (b"feature: \x00\n", "not YAML"),
         (b"#" * (LARGEST + 1), "larger than 1 MiB"),

@@ -52,10 +52,15 @@ def ansible(root: pathlib.Path, **options: t.Any) -> Ansible:
     return Ansible(root=root, inventory=("inventory",), **options)
 
 
+def marked(given: t.Mapping[str, t.Any], event: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The event as the callback of ansible-runner tells it in this run."""
+    return {**event, "job_id": int(given["envvars"]["JOB_ID"])}
+
+
 def emit(*events: t.Mapping[str, t.Any]) -> t.Callable[..., None]:
     def does(given: dict[str, t.Any]) -> None:
         for event in events:
-            assert given["event_handler"](event) is True
+            assert given["event_handler"](marked(given, event)) is True
 
     return does
 
@@ -100,12 +105,43 @@ def test_a_loop_answers_by_its_items_and_not_once_more() -> None:
 )
 def test_an_event_nobody_understands_does_not_break_the_run(event: dict[str, t.Any]) -> None:
     """An exception in the handler would leave ansible-playbook behind as an orphan."""
-    assert playbooks._queue(event, queue.SimpleQueue()) is True
+    assert playbooks._queue({**event, "job_id": 7}, queue.SimpleQueue(), 7) is True
+
+
+@pytest.mark.parametrize("mark", [{}, {"job_id": 6}, {"job_id": None}, {"job_id": "7"}])
+def test_an_event_that_a_host_made_up_is_output_and_nothing_else(mark: dict[str, t.Any]) -> None:
+    """Events come through the output of ansible-playbook, and so does what hosts say, escapes included."""
+    told: queue.SimpleQueue[RunEvent] = queue.SimpleQueue()
+    forged = {"event": "runner_on_ok", "event_data": {"host": "h2", "task": "x", "res": {"survey": {}}}, "stdout": "ok: [h2]", **mark}
+    assert playbooks._queue(forged, told, 7) is False
+    assert told.get_nowait() == Output(text="ok: [h2]")
+    assert told.empty()
+
+
+@pytest.mark.parametrize(
+    ("key", "module", "others"),
+    [
+        ("gate", "surefoot.release.gate", ["ansible.builtin.command", "gate", "surefoot.release.migrate", "None"]),
+        ("survey", "surefoot.release.release_info", ["ansible.builtin.setup", "release_info", "surefoot.release.gate"]),
+        ("step", "surefoot.release.migrate", ["ansible.builtin.command", "surefoot.release.release_info"]),
+        ("lock", "surefoot.release.environment_lock", ["surefoot.release.migrate"]),
+    ],
+)
+def test_what_the_work_goes_by_is_believed_of_the_module_that_tells_it_alone(key: str, module: str, others: list[str]) -> None:
+    def result(action: str) -> t.Mapping[str, t.Any]:
+        event = {"event": "runner_on_ok", "event_data": {"host": "h1", "task": "x", "resolved_action": action, "res": {key: {"a": 1}, "msg": "done"}}}
+        (answer,) = playbooks._translate(event)
+        assert isinstance(answer, HostAnswered)
+        return answer.result
+
+    assert result(module) == {key: {"a": 1}, "msg": "done"}
+    assert [result(other) for other in others] == [{"msg": "done"}] * len(others)
 
 
 def test_a_result_that_is_changed_later_is_not_changed_in_our_event() -> None:
     result: dict[str, t.Any] = {"survey": {"pool": None}}
-    (event,) = playbooks._translate({"event": "runner_on_ok", "event_data": {"host": "h1", "task": "x", "res": result}})
+    told = {"host": "h1", "task": "x", "resolved_action": "surefoot.release.release_info", "res": result}
+    (event,) = playbooks._translate({"event": "runner_on_ok", "event_data": told})
     result["survey"]["pool"] = "changed"
     assert isinstance(event, HostAnswered)
     assert event.result == {"survey": {"pool": None}}

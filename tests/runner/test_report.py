@@ -6,7 +6,6 @@ import io
 import typing as t
 
 import pytest
-from rich.console import Console
 from rich.text import Text
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
@@ -30,7 +29,7 @@ from surefoot.events import (
 )
 from surefoot.ledger import Entry
 from surefoot.project import Surveyed
-from surefoot.report.console import console
+from surefoot.report.console import SafeConsole, console
 from surefoot.report.plan_view import show_plan
 from surefoot.report.progress_view import ProgressView
 from surefoot.report.tables import history_table, status_table, survey_table
@@ -67,7 +66,7 @@ EVERY_EVENT: t.Sequence[Event] = (
 
 def shown(events: t.Sequence[Event], *, verbose: bool = False, terminal: bool = False) -> str:
     out = io.StringIO()
-    with ProgressView(Console(file=out, width=160, force_terminal=terminal, markup=False, highlight=False), verbose=verbose) as view:
+    with ProgressView(SafeConsole(file=out, width=160, force_terminal=terminal, markup=False, highlight=False), verbose=verbose) as view:
         for event in events:
             view.show(event)
     return out.getvalue()
@@ -143,18 +142,18 @@ def test_colors(environment: dict[str, str], colored: bool, monkeypatch: pytest.
 
 def printed(thing: t.Any) -> str:
     out = io.StringIO()
-    Console(file=out, width=200, markup=False, highlight=False).print(thing)
+    SafeConsole(file=out, width=200, markup=False, highlight=False).print(thing)
     return out.getvalue()
 
 
 def test_a_plan_says_what_why_who_notices_and_the_way_back(shop: Write) -> None:
     project = shop()
     out = io.StringIO()
-    show_plan(Console(file=out, width=160), project.plan("reviews"), probes=["front"])
+    show_plan(SafeConsole(file=out, width=160), project.plan("reviews"), probes=["front"])
     for told in ("reviews in test", "table", "next", "h1: the database is at 0001", "nothing (measured by front)", "undoes migrate", "surefoot apply reviews"):
         assert told in out.getvalue()
     out = io.StringIO()
-    show_plan(Console(file=out, width=160), project.plan("reviews"), probes=[])
+    show_plan(SafeConsole(file=out, width=160), project.plan("reviews"), probes=[])
     assert "not measured" in out.getvalue()
 
 
@@ -162,7 +161,7 @@ def test_a_plan_that_is_refused_says_so_and_names_no_next_command(shop: Write, w
     project = shop()
     world.hosts["h1"]["artifacts"]["problem"] = "current is a directory"
     out = io.StringIO()
-    show_plan(Console(file=out, width=160), project.plan("reviews"), probes=[])
+    show_plan(SafeConsole(file=out, width=160), project.plan("reviews"), probes=[])
     assert "current is a directory" in out.getvalue()
     assert "nothing would be changed" in out.getvalue()
     assert "surefoot apply" not in out.getvalue()
@@ -172,7 +171,7 @@ def test_a_plan_with_nothing_left(shop: Write) -> None:
     project = shop()
     project.apply("reviews", everything=True).finish()
     out = io.StringIO()
-    show_plan(Console(file=out, width=160), project.plan("reviews"), probes=[])
+    show_plan(SafeConsole(file=out, width=160), project.plan("reviews"), probes=[])
     assert "Nothing to do" in out.getvalue()
 
 

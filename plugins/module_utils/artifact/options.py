@@ -30,7 +30,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = dict(
     content=dict(type="str", no_log=True),
 )
 
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _URL = re.compile(r"(https?|file)://(?P<authority>[^/?#]*)", re.IGNORECASE)
 
@@ -111,7 +111,7 @@ def is_url(src: str | None) -> bool:
 
 
 def _version(version: str) -> str:
-    if not _VERSION.fullmatch(version):
+    if not VERSION.fullmatch(version):
         raise InvalidInput(
             "A version begins with a letter or digit and holds letters, digits and . _ + - only, at most 128 of them",
             seen=version[:160],

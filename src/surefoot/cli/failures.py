@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import typing as t
 
@@ -26,7 +27,9 @@ def explain(error: Exception, *, as_json: bool = False) -> Exit:
     if as_json:
         click.echo(json.dumps({"format": 1, "error": _told(error), "exit": code}))
     if isinstance(error, click.ClickException):
-        error.show()
+        said = io.StringIO()
+        error.show(file=said)
+        click.echo(visible(said.getvalue()), nl=False, err=True)
     elif isinstance(error, SurefootError):
         _show(error)
     else:

@@ -8,6 +8,7 @@ import pathlib
 import click
 
 from surefoot.cli.options import environment_option, json_option, load, project_option
+from surefoot.document import one_line
 from surefoot.exits import Exit
 
 
@@ -40,7 +41,7 @@ def _check(findings: list[str], as_json: bool) -> Exit:
         click.echo(json.dumps({"format": 1, "findings": findings}, indent=2))
     else:
         for finding in findings:
-            click.echo(finding)
+            click.echo(one_line(finding))
         if not findings:
             click.echo("Every entry follows on the one before it, and none was edited")
     return Exit.REFUSED if findings else Exit.DONE

@@ -9,6 +9,7 @@ import click
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
 from surefoot.cli.options import json_option, load, project_option
+from surefoot.document import visible
 from surefoot.exits import Exit
 
 
@@ -31,7 +32,7 @@ def command(project_path: pathlib.Path, as_json: bool, features: tuple[str, ...]
         click.echo(json.dumps({"format": 1, "findings": findings}, indent=2))
     else:
         for finding in findings:
-            click.echo(": ".join(str(part) for part in (finding["feature"], finding["release"], finding["message"]) if part))
+            click.echo(visible(": ".join(str(part) for part in (finding["feature"], finding["release"], finding["message"]) if part)))
         if not findings:
             click.echo("Nothing to complain about")
     return Exit.ERROR if findings else Exit.DONE

@@ -31,7 +31,7 @@ def command(project_path: pathlib.Path, environment: str | None, as_json: bool) 
     else:
         console().print(status_table(found.features))
         for one in found.unsettled:
-            console().print(f"… {one['message']}; next: {one['todo']}", style="yellow")
+            console().say(f"… {one['message']}; next: {one['todo']}", style="yellow")
         for finding in found.findings:
-            console(stderr=True).print(finding, style="red")
+            console(stderr=True).say(finding, style="red")
     return Exit.REFUSED if found.findings else Exit.DONE

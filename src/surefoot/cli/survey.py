@@ -50,7 +50,7 @@ def command(project_path: pathlib.Path, environment: str | None, as_json: bool, 
         for step in told(surveyed.at_work):
             console().print(Text(f"! {step}", style="yellow"))
         for failure in surveyed.failures:
-            console(stderr=True).print(failure, style="red")
+            console(stderr=True).say(failure, style="red")
         for remark in survey_remarks(planned) if planned else ():
             console().print(remark)
     return Exit.REFUSED if surveyed.failures or (planned and planned.disagreements) else Exit.DONE

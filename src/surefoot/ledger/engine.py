@@ -32,11 +32,18 @@ def parse_url(url: str, root: Path) -> sa.URL:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError) as error:
         raise InvalidInput("The ledger's URL cannot be read", todo=_FORMS) from error
+    if "@" in (parsed.host or ""):
+        raise InvalidInput("The ledger's URL cannot be read, since it has more than one @", todo=f"{_FORMS}; in a password @ is written %40")
     if parsed.drivername == "postgresql+psycopg" and parsed.database:
         return parsed
     if parsed.drivername != "sqlite" or parsed.host or parsed.query or not parsed.database or parsed.database == ":memory:" or "\0" in parsed.database:
-        raise InvalidInput("The ledger is an SQLite file or a PostgreSQL database", seen=parsed.render_as_string(hide_password=True), todo=_FORMS)
+        raise InvalidInput("The ledger is an SQLite file or a PostgreSQL database", seen=without_password(parsed), todo=_FORMS)
     return parsed.set(database=str(root.absolute() / parsed.database))
+
+
+def without_password(url: sa.URL) -> str:
+    """The URL as it may be shown; a password can stand in its query as well."""
+    return url.set(query={key: "***" if "password" in key.lower() else value for key, value in url.query.items()}).render_as_string(hide_password=True)
 
 
 def create_engine(url: sa.URL) -> sa.Engine:

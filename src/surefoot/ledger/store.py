@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from surefoot.ledger.chain import GENESIS, Anchor, Entry, Finding, Row, against, canonical_payload, check_chain, hash_of
-from surefoot.ledger.engine import create_engine, for_writing, guards_of, lock, parse_url, read_as_it_is, revision_of, upgrade
+from surefoot.ledger.engine import create_engine, for_writing, guards_of, lock, parse_url, read_as_it_is, revision_of, upgrade, without_password
 from surefoot.ledger.errors import LedgerError, explained
 from surefoot.ledger.memory import Memory
 from surefoot.ledger.revisions import REVISIONS
@@ -43,7 +43,7 @@ class Ledger:
     @property
     def where(self) -> str:
         """The URL, without a password."""
-        return self._url.render_as_string(hide_password=True)
+        return without_password(self._url)
 
     def close(self) -> None:
         """Let go of the database; the ledger may be used again."""

@@ -4,67 +4,63 @@ from __future__ import annotations
 
 import typing as t
 
-from rich.console import Console
-from rich.text import Text
-
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken as spoken_refusal
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import HostStep, Plan, PlannedStep
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import Impact
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import spoken
 from surefoot.planning import FeaturePlan, Took
+from surefoot.report.console import SafeConsole
 
 _MARKS = {True: ("+", "green"), False: ("·", "dim"), None: ("?", "yellow")}
 
 
-def show_plan(console: Console, plan: FeaturePlan, *, probes: t.Sequence[str]) -> None:
+def show_plan(console: SafeConsole, plan: FeaturePlan, *, probes: t.Sequence[str]) -> None:
     """Write where the feature stands, what its next release would do on which host and why, what users would notice, and the way back."""
-    console.print(Text.assemble((f"{plan.feature} in {plan.environment}", "bold")))
+    console.say((f"{plan.feature} in {plan.environment}", "bold"))
     for one in plan.progress.releases:
         mark, style = {"done": ("✓", "green"), "unfinished": ("…", "yellow"), "failed": ("✗", "red"), "behind": ("…", "yellow")}.get(one.state, ("·", "dim"))
         following = plan.progress.next is one
-        console.print(
-            Text.assemble((f"  {mark} {one.release.name}", "bold" if following else style), f"   {one.release.why}", ("   next" if following else "", "bold"))
-        )
+        console.say((f"  {mark} {one.release.name}", "bold" if following else style), f"   {one.release.why}", ("   next" if following else "", "bold"))
     if plan.plans:
         _next(console, plan.plans[0], probes, plan.took)
     elif not plan.refusals:
-        console.print(Text("Nothing to do: every release is verified"))
+        console.say("Nothing to do: every release is verified")
         return
     back = plan.back
     if back is not None:
         told = "undoes " + ", ".join(back.release.steps) if back.release else f"none: {'; '.join(back.obstacles)}"
-        console.print(Text.assemble(("  way back        ", "dim"), "; ".join([told, *back.unknown])))
+        console.say(("  way back        ", "dim"), "; ".join([told, *back.unknown]))
     if plan.irrevocable:
-        console.print(Text("  … it waits for somebody to accept that, with surefoot apply --no-way-back", style="yellow"))
+        console.say("  … it waits for somebody to accept that, with surefoot apply --no-way-back", style="yellow")
     for refusal in plan.refusals:
-        console.print(Text(f"  ✗ {spoken_refusal(refusal)}", style="red"))
+        console.say(f"  ✗ {spoken_refusal(refusal)}", style="red")
     for objection in (*plan.ruling.refusals, *plan.ruling.waits_for):
-        console.print(Text(f"  … {spoken_refusal(objection)}", style="yellow"))
+        console.say(f"  … {spoken_refusal(objection)}", style="yellow")
     if plan.refusals:
-        console.print(Text("Refused as long as this is so; nothing would be changed", style="red"))
+        console.say("Refused as long as this is so; nothing would be changed", style="red")
     elif not plan.ruling.ok:
-        console.print(Text("Not begun as long as this is so; the plan itself holds", style="yellow"))
+        console.say("Not begun as long as this is so; the plan itself holds", style="yellow")
     else:
-        console.print(Text(f"Next: surefoot apply {plan.feature} --environment {plan.environment}", style="dim"))
+        console.say(f"Next: surefoot apply {plan.feature} --environment {plan.environment}", style="dim")
 
 
-def _next(console: Console, plan: Plan, probes: t.Sequence[str], took: t.Mapping[str, Took]) -> None:
+def _next(console: SafeConsole, plan: Plan, probes: t.Sequence[str], took: t.Mapping[str, Took]) -> None:
     console.print()
-    console.print(Text.assemble((plan.release.name, "bold"), f"   {plan.release.why}"))
+    console.say((plan.release.name, "bold"), f"   {plan.release.why}")
     if plan.release.playbook:
-        console.print(Text(f"  runs the playbook {plan.release.playbook}"))
+        console.say(f"  runs the playbook {plan.release.playbook}")
     for step in plan.steps:
         for host, hosts in _together(step):
             mark, style = _MARKS[host.needed]
-            console.print(Text.assemble((f"  {mark} {step.kind:<15} ", style), f"{', '.join(hosts)}: {host.reason}"))
+            console.say((f"  {mark} {step.kind:<15} ", style), f"{', '.join(hosts)}: {host.reason}")
         if last := took.get(step.kind):
-            console.print(Text(f"    last took {spoken(last.seconds)}, release {last.release} on {last.at[:10]}", style="dim"))
+            console.say(f"    last took {spoken(last.seconds)}, release {last.release} on {last.at[:10]}", style="dim")
     if plan.release.ramp:
-        console.print(Text(f"    opens by {', '.join(f'{share:g}%' for share in plan.release.ramp)}", style="dim"))
+        console.say(f"    opens by {', '.join(f'{share:g}%' for share in plan.release.ramp)}", style="dim")
     if plan.release.soak:
-        console.print(Text(f"    soaks for {spoken(plan.release.soak)}", style="dim"))
+        console.say(f"    soaks for {spoken(plan.release.soak)}", style="dim")
     measured = f"measured by {', '.join(probes)}" if probes else "not measured, since surefoot.yml has no probes"
-    console.print(Text.assemble(("  users notice    ", "dim"), f"{_noticed(plan.release.impact)} ({measured})"))
+    console.say(("  users notice    ", "dim"), f"{_noticed(plan.release.impact)} ({measured})")
 
 
 def _together(step: PlannedStep) -> list[tuple[HostStep, list[str]]]:

@@ -6,7 +6,6 @@ import contextlib
 import time
 import typing as t
 
-from rich.console import Console
 from rich.text import Text
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.at_work import waited_for
@@ -28,6 +27,7 @@ from surefoot.events import (
     WaitingForLock,
     WaitingForOrphans,
 )
+from surefoot.report.console import SafeConsole, in_one_line
 
 _MARKS = {
     "verified": ("✓", "green"),
@@ -43,7 +43,7 @@ _VERDICTS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "inconclusive
 class ProgressView:
     """Writes events to a console as they come; on a terminal the last line says what is going on and for how long."""
 
-    def __init__(self, console: Console, *, verbose: bool = False) -> None:
+    def __init__(self, console: SafeConsole, *, verbose: bool = False) -> None:
         self._console = console
         self._verbose = verbose
         self._started = time.monotonic()
@@ -84,10 +84,14 @@ class ProgressView:
             case OrphansEnded() | LeftDrained() | WaitingForOrphans():
                 self._warn(event)
             case AnsibleOutput():
-                if self._verbose:
-                    self._console.print(Text.from_ansi(event.text))
+                self._heard(event.text)
             case _:
                 self._now(_going_on(event))
+
+    def _heard(self, text: str) -> None:
+        """What ansible said, where it is wanted, each line with a mark: what hosts said is in it, and not ours."""
+        for said in Text.from_ansi(text).split(allow_blank=True) if self._verbose else ():
+            self._console.print(Text.assemble(("  ┆ ", "dim"), said))
 
     def _planned(self, plan: t.Mapping[str, t.Any]) -> None:
         if not plan["needed"] and plan["steps"]:
@@ -118,11 +122,11 @@ class ProgressView:
                 self._line(f"      {reason}", style)
 
     def _line(self, text: str, style: str, rest: str = "") -> None:
-        self._console.print(Text.assemble((text, style), rest or ""))
+        self._console.say((text, style), rest)
 
     def _now(self, text: str) -> None:
         if self._status:
-            self._status.update(Text(f"{text} …", style="dim"))
+            self._status.update(in_one_line(f"{text} …", style="dim"))
         elif self._verbose:
             self._line(f"  {text}", "dim")
 

@@ -8,6 +8,8 @@ import typing as t
 from rich.table import Table
 from rich.text import Text
 
+from surefoot.report.console import in_one_line
+
 if t.TYPE_CHECKING:
     from surefoot.ledger import Entry
     from surefoot.planning import FeaturePlan, Surveyed
@@ -23,7 +25,7 @@ def survey_table(surveyed: Surveyed) -> Table:
         receipts = (survey.get("receipt") or {}).get("releases") or []
         last = f"{receipts[-1]['release']} {receipts[-1]['outcome'].replace('_', ' ')}" if receipts else None
         row = [host, artifacts.get("problem") or live, _runs(survey), staged, (survey.get("pool") or {}).get("state"), _database(survey), _flag(survey), last]
-        table.add_row(*(Text(str(cell)) if cell else Text("–", style="dim") for cell in row))
+        table.add_row(*(in_one_line(str(cell)) if cell else Text("–", style="dim") for cell in row))
     return table
 
 
@@ -32,9 +34,9 @@ def survey_remarks(planned: FeaturePlan) -> t.Iterator[Text]:
     from ansible_collections.surefoot.release.plugins.plugin_utils.contract import spoken  # late, since status does without it
 
     for disagreement in planned.disagreements:
-        yield Text(f"✗ {spoken(disagreement)}", style="red")
+        yield in_one_line(f"✗ {spoken(disagreement)}", style="red")
     for host, releases in planned.behind.items():
-        yield Text(f"… {host} is behind, it has no receipt of {', '.join(releases)}", style="yellow")
+        yield in_one_line(f"… {host} is behind, it has no receipt of {', '.join(releases)}", style="yellow")
 
 
 def status_table(features: t.Sequence[t.Mapping[str, t.Any]]) -> Table:
@@ -58,7 +60,7 @@ def history_table(entries: t.Sequence[Entry]) -> Table:
     for entry in entries:
         when = datetime.datetime.fromisoformat(entry.at).strftime("%Y-%m-%d %H:%M:%S")
         cells = [str(entry.seq), when, entry.environment, entry.feature, entry.release, entry.kind.replace("_", " "), entry.by, _remark(entry)]
-        table.add_row(*(Text(cell or "") for cell in cells))
+        table.add_row(*(in_one_line(cell or "") for cell in cells))
     return table
 
 

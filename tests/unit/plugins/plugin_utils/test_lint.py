@@ -38,11 +38,10 @@ def test_opening_to_fewer() -> None:
     assert findings(opens(groups=["staff", "qa"]), opens(groups=["staff"], percentage=90)) == [fewer + "group qa"]
 
 
-def test_opening_to_more_another_flag_and_what_only_a_host_knows() -> None:
+def test_opening_to_more_and_another_flag() -> None:
     assert findings(opens(percentage="10%"), opens(percentage="50%"), opens(groups=["staff"], percentage=50), opens(everyone=True)) == []
     assert findings(opens(everyone=True), opens("g", groups=["staff"])) == []
     assert findings(opens(nobody=True), opens(groups=["staff"])) == []
-    assert findings(opens(groups=["{{ testers }}"]), opens(groups=["staff"])) == []
 
 
 def migrates(to: str | None, **step: t.Any) -> dict[str, t.Any]:

@@ -47,6 +47,12 @@ def test_a_ramp_stage_keeps_those_who_are_let_in_already() -> None:
     assert at_ramp_stage(RAMP, 100.0, surveys) is RAMP
 
 
+def test_whom_one_host_alone_lets_in_is_let_in_on_no_other() -> None:
+    audiences = ({"groups": ["theirs", "staff"], "users": ["theirs"]}, {"groups": ["staff"]}, None)
+    surveys = {f"a{number}": {"flag": {"audience": audience}} for number, audience in enumerate(audiences)}
+    assert at_ramp_stage(RAMP, 5.0, surveys).steps["enable_feature"]["audience"] == {"groups": ["staff"], "percentage": 5.0}
+
+
 @pytest.mark.parametrize(("release", "share"), [(RAMP, None), (parse_release({"release": "x", "restart": {}}), 5.0)])
 def test_a_ramp_needs_a_stage_and_a_stage_needs_a_ramp(release: t.Any, share: float | None) -> None:
     with pytest.raises(InvalidInput, match="stages"):

@@ -66,6 +66,32 @@ def test_without_a_common_state_before_there_is_no_way_back(before: dict[str, t.
     assert obstacle in back.obstacles
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"install": {"a1": {"live": "{{ lookup('pipe', 'id') }}"}}},
+        {"install": {"a1": {"live": "../../etc"}}},
+        {"install": {"a1": {"live": "-x"}}},
+        {"migrate": {"a1": {"current": ["{% set x %}"]}}},
+        {"migrate": {"a1": {"current": ["--sql"]}}},
+        {"migrate": {"a1": {"current": [{"a": 1}]}}},
+        {"enable_feature": {"a1": {"audience": {"groups": ["{# x"]}}}},
+        {"enable_feature": {"a1": {"audience": {"groups": [{"__ansible_vault": "x"}]}}}},
+        {"enable_feature": {"a1": {"audience": {"groups": "staff"}}}},
+        {"enable_feature": {"a1": {"audience": {"percentage": 1000}}}},
+        {"enable_feature": {"a1": {"audience": {"groups": ["a\nb"]}}}},
+        {"enable_feature": {"a1": {"audience": {"all": True}}}},
+        {"enable_feature": {"a1": {"audience": "everyone"}}},
+    ],
+)
+def test_what_a_host_says_was_there_is_no_way_back_where_no_feature_file_could_say_it(before: dict[str, t.Any]) -> None:
+    back = way_back(FULL, {**BEFORE, **before})
+    assert back.release is None
+    (obstacle,) = back.obstacles
+    assert obstacle.startswith("what was there before is nothing to go back to: ")
+    assert obstacle.isprintable()
+
+
 def test_hosts_that_had_the_version_already_do_not_count() -> None:
     release = parse_release({"release": "x", "install": {"version": "2"}})
     assert way_back(release, {"install": {"a1": {"live": "2"}, "a2": {"live": "1"}}}).release.steps == {"install": {"version": "1"}}
