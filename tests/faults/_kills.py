@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import typing as t
 import uuid
@@ -38,6 +39,18 @@ INTERRUPTED_WITHIN = 15.0
 Key = tuple[str, ...]
 """What tells one event of a road from another, whichever attempt it comes in."""
 
+Way = t.Callable[[int, str], t.Mapping[int, str]]
+"""Breaks a run off, given the id of the runner's process and the marker of the run; returns what was at work."""
+
+
+class Place(t.Protocol):
+    """Where the command is run: a shop on this machine, or one on a fleet."""
+
+    @property
+    def project(self) -> pathlib.Path: ...
+
+    def environment(self, **extra: str) -> dict[str, str]: ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
@@ -64,6 +77,13 @@ class Attempt:
     said: str
     took: float = 0.0
 
+    def moments(self) -> list[tuple[float, Key]]:
+        """When each kind of event came first; the result, which comes last, is none."""
+        seen: dict[Key, float] = {}
+        for when, event in self.events[:-1]:
+            seen.setdefault(key_of(event), when)
+        return [(when, key) for key, when in seen.items()]
+
     def __str__(self) -> str:
         last = json.dumps(self.events[-1][1])[-2000:] if self.events else "none"
         return f"ended with {self.code}, {len(self.killed)} processes killed; last event: {last}; said: {self.said[-1500:]}"
@@ -71,10 +91,11 @@ class Attempt:
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """An unbroken road: its end, and when each of its events came."""
+    """An unbroken road over these hosts: its end, and when each of its events came."""
 
     state: t.Mapping[str, t.Any]
     moments: t.Sequence[tuple[float, Key]]
+    hosts: t.Collection[str]
 
     def boundaries(self) -> list[Moment]:
         """Right after each thing the road told of."""
@@ -85,7 +106,7 @@ class Reference:
         alike: dict[Key, list[Key]] = {}
         for _when, key in self.moments:
             if key[0] in {"StepDone", "GateAsked", "ReleaseEnded"}:
-                alike.setdefault(tuple(part for part in key if part not in _road.HOSTS), []).append(key)
+                alike.setdefault(tuple(part for part in key if part not in self.hosts), []).append(key)
         return [Moment(chance.choice(keys)) for keys in alike.values()]
 
     def anywhere(self, chance: random.Random) -> Moment:
@@ -123,19 +144,19 @@ def key_of(event: t.Mapping[str, t.Any]) -> Key:
     return tuple(str(part) for part in (*parts, share) if part)
 
 
-def attempt(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, way: str = "everything") -> Attempt:
-    """Run the command, and break it off in this way `delay` seconds after the first event that is one of `after`."""
+def attempt(place: Place, after: t.Container[Key] = (), delay: float = 0.0, way: Way | None = None, *, limit: float = 600.0) -> Attempt:
+    """Run the command, and break it off in this way `delay` seconds after the first event that is one of `after`; `limit` seconds after that it is killed."""
     marker = f"ROAD_MARK={uuid.uuid4().hex}"
-    environment = shop.environment(**dict([marker.split("=")]))
+    environment = place.environment(**dict([marker.split("=")]))
     killed: t.Mapping[int, str] = {}
     events: list[tuple[float, t.Mapping[str, t.Any]]] = []
     begun = broken = time.monotonic()
     done = False
     with (
-        tempfile.TemporaryFile("w+", dir=shop.root) as said,
+        tempfile.TemporaryFile("w+") as said,
         subprocess.Popen(
             [str(BIN / "surefoot"), *COMMAND],
-            cwd=shop.project,
+            cwd=place.project,
             env=environment,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -143,6 +164,7 @@ def attempt(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, 
             stderr=said,
             start_new_session=True,
         ) as process,
+        contextlib.closing(Watchdog(marker)) as watchdog,
     ):
         assert process.stdout is not None
         for line in process.stdout:
@@ -150,18 +172,35 @@ def attempt(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, 
                 event = json.loads(line)
                 if event.get("event") != "AnsibleOutput":
                     events.append((time.monotonic() - begun, event))
-                    if not done and key_of(event) in after:
+                    if not done and way and key_of(event) in after:
                         done = True
                         time.sleep(delay)
-                        killed, broken = WAYS[way](process.pid, marker), time.monotonic()
+                        killed, broken = way(process.pid, marker), time.monotonic()
+                        watchdog.start(limit)
         code = process.wait(120)
         took = time.monotonic() - broken
         said.seek(0)
         told = said.read()
-    if not done or way == "interrupt":
-        left = marked(marker)
+    if not done or way is interrupt:
+        left = at_work(marker)
         assert not left, f"a run that came to its end with {code} left behind {left}; its last events: {[event for _when, event in events[-3:]]}"
     return Attempt(None if code == -signal.SIGKILL else code, events, killed, told, took)
+
+
+class Watchdog:
+    """Kills what carries the marker when its time is over."""
+
+    def __init__(self, marker: str) -> None:
+        self._marker = marker
+        self._timer: threading.Timer | None = None
+
+    def start(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, kill_marked, [self._marker])
+        self._timer.start()
+
+    def close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
 
 
 def kill_everything(_pid: int, marker: str) -> t.Mapping[int, str]:
@@ -216,14 +255,14 @@ def interrupt(pid: int, marker: str) -> t.Mapping[int, str]:
     return marked(marker)
 
 
-WAYS: t.Mapping[str, t.Callable[[int, str], t.Mapping[int, str]]] = {
+WAYS: t.Mapping[str, Way] = {
     "everything": kill_everything,
     "runner": kill_runner,
     "playbook": kill_playbook,
     "workers": kill_workers,
     "interrupt": interrupt,
 }
-"""Ways to break a run off, each given the id of the runner's process and the marker of the run. They return what was at work."""
+"""Ways to break a run off, by name."""
 
 
 def reference(shop: _road.Shop) -> Reference:
@@ -231,24 +270,26 @@ def reference(shop: _road.Shop) -> Reference:
     shop.feature(*ROAD)
     found = attempt(shop)
     assert found.code == 0, str(found)
-    seen: dict[Key, float] = {}
-    for when, event in found.events[:-1]:
-        seen.setdefault(key_of(event), when)
-    return Reference(settled(shop), [(when, key) for key, when in seen.items()])
+    return Reference(settled(shop), found.moments(), _road.HOSTS)
 
 
 def settled(shop: _road.Shop) -> dict[str, t.Any]:
-    """The state of the shop. What receipts tell of a release that was taken back, and of the way back, is history and no part of the end."""
+    """The state of the shop, without what was taken back."""
     state = shop.state()
     for host in state["hosts"].values():
-        entries: list[t.Mapping[str, t.Any]] = []
-        for entry in host["receipt"]["releases"]:
-            if entry["outcome"] == "rolled_back":
-                entries = [one for one in entries if one["release"] != entry["release"]]
-            else:
-                entries.append(entry)
-        host["receipt"]["releases"] = entries
+        host["receipt"]["releases"] = not_taken_back(host["receipt"]["releases"])
     return state
+
+
+def not_taken_back(entries: t.Iterable[t.Mapping[str, t.Any]]) -> list[t.Mapping[str, t.Any]]:
+    """What a receipt tells of a release that was taken back, and of the way back, is history and no part of the end."""
+    left: list[t.Mapping[str, t.Any]] = []
+    for entry in entries:
+        if entry["outcome"] == "rolled_back":
+            left = [one for one in left if one["release"] != entry["release"]]
+        else:
+            left.append(entry)
+    return left
 
 
 def broken_road(shop: _road.Shop, unbroken: Reference, moments: t.Iterable[Moment]) -> list[str]:
@@ -256,11 +297,11 @@ def broken_road(shop: _road.Shop, unbroken: Reference, moments: t.Iterable[Momen
     shop.feature(*ROAD)
     story: list[str] = []
     for moment in moments:
-        found = _when_alone(shop, unbroken.from_then_on(moment), moment.delay, moment.way)
+        found = when_alone(shop, unbroken.from_then_on(moment), moment.delay, WAYS[moment.way])
         story.append(f"{moment}: {len(found.killed)} processes at work, ended with {found.code}")
         wrong = objection(found, moment.way)
         assert not wrong, f"{wrong}; {story}: {found}"
-    last = _when_alone(shop)
+    last = when_alone(shop)
     assert last.code == 0, f"{story}: {last}"
     return story
 
@@ -277,10 +318,10 @@ def objection(found: Attempt, way: str) -> str:
     return f"it was not to end with {found.code}"
 
 
-def _when_alone(shop: _road.Shop, after: t.Container[Key] = (), delay: float = 0.0, way: str = "everything") -> Attempt:
+def when_alone(place: Place, after: t.Container[Key] = (), delay: float = 0.0, way: Way | None = None, *, limit: float = 600.0) -> Attempt:
     """An attempt, once nobody else is at work: what a killed runner left behind may be, for a while."""
     deadline = time.monotonic() + 90
-    while (found := attempt(shop, after, delay, way)).code == 7:
+    while (found := attempt(place, after, delay, way, limit=limit)).code == 7:
         assert time.monotonic() < deadline, str(found)
         time.sleep(1)
     return found
@@ -303,6 +344,11 @@ def marked(marker: str) -> dict[int, str]:
                 if state not in "ZX" and marker.encode() in (directory / "environ").read_bytes():
                     found[int(directory.name)] = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     return found
+
+
+def at_work(marker: str) -> dict[int, str]:
+    """What carries the marker, but for connections that ssh keeps open for a while."""
+    return {pid: what for pid, what in marked(marker).items() if not what.startswith("ssh: ")}
 
 
 def kill_marked(marker: str) -> dict[int, str]:

@@ -205,12 +205,12 @@ def test_a_drain_that_outlives_its_controller_is_waited_for_before_anything_is_c
     begin(shop)
     shop.set(restart_pool_settle=45)
     try:
-        with applying(shop):
-            shop.until(lambda: shop.pool()["app1"] == "DRAIN", "a host being drained", timeout=120)
+        with _faults.applying(shop):
+            shop.until(lambda: shop.pool()[WEB[0]] == "DRAIN", "a host being drained", timeout=120)
     finally:
         shop.set(restart_pool_settle=0)
     left = shop.hosts()
-    with applying(shop) as again:
+    with _faults.applying(shop) as again:
         assert again.stdout is not None
         told = []
         for line in again.stdout:
@@ -219,7 +219,7 @@ def test_a_drain_that_outlives_its_controller_is_waited_for_before_anything_is_c
                 assert shop.hosts() == left
         assert again.wait(unbroken.limit) == 0, told[-20:]
     waited = [event for event in told if event.get("event") == "WaitingForOrphans"]
-    assert {(one["host"], one["kind"], one["what"]) for event in waited for one in event["at_work"]} == {("app1", "pool_member", "drained")}
+    assert {(one["host"], one["kind"], one["what"]) for event in waited for one in event["at_work"]} == {(WEB[0], "pool_member", "drained")}
     began = next(place for place, event in enumerate(told) if event.get("event") == "ReleaseStarted")
     assert began > max(told.index(event) for event in waited)
     assert state(shop) == unbroken.state

@@ -13,7 +13,7 @@ import typing as t
 import yaml
 
 # Told before the sleep, and by the same process.
-LONG = "echo $$ > at-work.new; mv at-work.new at-work; exec sleep 60"
+LONG = "echo $$ > at-work.new; mv at-work.new at-work; exec sleep 600"
 
 
 @dataclasses.dataclass(frozen=True)
