@@ -206,24 +206,55 @@ def test_a_database_killed_in_the_middle_of_a_migration(shop: FleetShop, unbroke
 
 
 def test_a_migration_that_outlives_its_controller_is_never_joined_by_a_second(shop: FleetShop, unbroken: Unbroken):
-    """Its session at the database tells that it is still at work, whatever became of those who began it."""
+    """It is found before anything is begun, whatever became of those who began it."""
     begin(shop)
-    shop.set(migrate_lock_timeout="5min", migrate_lock_wait=3)
+    shop.set(migrate_lock_timeout="5min")
     before = shop.migrations()
     try:
         with migration_that_waits(shop):
             with applying(shop):
                 until_it_waits(shop)
             assert sql(shop, WAITING) == "1", "the migration was to outlive its controller"
-            refused = shop.apply("--no-rollback")
-            assert refused.returncode in {4, 6}, refused.stdout[-3000:] + refused.stderr
-            assert "Another migration of this database is under way" in refused.stdout
-            assert "held by pid" in refused.stdout
+            refused = shop.apply("--orphan-wait", "3")
+            assert refused.returncode == 4, refused.stdout[-3000:] + refused.stderr
+            assert "app1: migrate (0002), process " in refused.stderr
+            assert "ReleaseStarted" not in refused.stdout
+            alone = shop.playbook("reviews", "-e", "survey_wait=3")
+            assert alone.returncode != 0
+            assert "waiting for migrate (0002) on app1, process " in alone.stdout
+            assert "app1: migrate (0002) is at work here" in alone.stdout
             assert shop.migrations() == before + 1
         shop.until(lambda: sql(shop, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'surefoot-migrate%'") == "0", "the migration ended")
     finally:
-        shop.set(migrate_lock_timeout="2s", migrate_lock_wait=60)
+        shop.set(migrate_lock_timeout="2s")
     again = shop.apply()
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr
     assert shop.migrations() == before + 1
+    assert state(shop) == unbroken.state
+
+
+def test_a_drain_that_outlives_its_controller_is_waited_for_before_anything_is_changed(shop: FleetShop, unbroken: Unbroken):
+    """The controller is killed with its ssh while a host is being drained, and the same command comes again at once."""
+    begin(shop)
+    shop.set(restart_pool_settle=45)
+    try:
+        with applying(shop) as running:
+            assert running.stdout is not None
+            assert any('"title": "Roll, batch by batch"' in line for line in running.stdout)
+            shop.until(lambda: shop.pool()["app1"] == "DRAIN", "a host being drained", timeout=120)
+    finally:
+        shop.set(restart_pool_settle=0)
+    left = shop.hosts()
+    with applying(shop) as again:
+        assert again.stdout is not None
+        told = []
+        for line in again.stdout:
+            told.append(json.loads(line))
+            if told[-1].get("event") == "WaitingForOrphans":
+                assert shop.hosts() == left
+        assert again.wait(unbroken.limit) == 0, told[-20:]
+    waited = [event for event in told if event.get("event") == "WaitingForOrphans"]
+    assert {(one["host"], one["kind"], one["what"]) for event in waited for one in event["at_work"]} == {("app1", "pool_member", "drained")}
+    began = next(place for place, event in enumerate(told) if event.get("event") == "ReleaseStarted")
+    assert began > max(told.index(event) for event in waited)
     assert state(shop) == unbroken.state
