@@ -231,3 +231,30 @@ def test_a_migration_that_outlives_its_controller_is_never_joined_by_a_second(sh
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr
     assert shop.migrations() == before + 1
     assert state(shop) == unbroken.state
+
+
+def test_a_drain_that_outlives_its_controller_is_waited_for_before_anything_is_changed(shop: FleetShop, unbroken: Unbroken):
+    """The controller is killed with its ssh while a host is being drained, and the same command comes again at once."""
+    begin(shop)
+    shop.set(restart_pool_settle=45)
+    try:
+        with applying(shop) as running:
+            assert running.stdout is not None
+            assert any('"title": "Roll, batch by batch"' in line for line in running.stdout)
+            shop.until(lambda: shop.pool()["app1"] == "DRAIN", "a host being drained", timeout=120)
+    finally:
+        shop.set(restart_pool_settle=0)
+    left = shop.hosts()
+    with applying(shop) as again:
+        assert again.stdout is not None
+        told = []
+        for line in again.stdout:
+            told.append(json.loads(line))
+            if told[-1].get("event") == "WaitingForOrphans":
+                assert shop.hosts() == left
+        assert again.wait(unbroken.limit) == 0, told[-20:]
+    waited = [event for event in told if event.get("event") == "WaitingForOrphans"]
+    assert {(one["host"], one["kind"], one["what"]) for event in waited for one in event["at_work"]} == {("app1", "pool_member", "drained")}
+    began = next(place for place, event in enumerate(told) if event.get("event") == "ReleaseStarted")
+    assert began > max(told.index(event) for event in waited)
+    assert state(shop) == unbroken.state
