@@ -150,7 +150,7 @@ def test_after_a_refusal_the_release_begins_anew_and_there_is_nothing_to_undo(sh
     world.hosts["h1"]["migrations"]["current"] = ["0000"]
     assert command("apply", "--yes").code == Exit.DONE
     started = [entry for entry in project.history() if entry.kind == "started"]
-    assert started[-1].payload["before"]["migrate"]["h1"] == {"current": ["0000"]}
+    assert started[-1].payload["before"]["migrate"]["h1"]["current"] == ["0000"]
 
 
 def test_a_saved_plan_that_was_refused_in_this_way_is_gone_on_with(shop: Write, world: World, command: Command) -> None:
