@@ -9,8 +9,9 @@ __version__ = "0.1.0"
 
 if t.TYPE_CHECKING:
     from surefoot.jobs import Applied
+    from surefoot.lock import Cancelled
     from surefoot.planning import FeaturePlan, Surveyed
-    from surefoot.project import Applying, Cancelled, Project
+    from surefoot.project import Applying, Project
 
 __all__ = ["Applied", "Applying", "Cancelled", "FeaturePlan", "Project", "Surveyed"]
 

@@ -20,7 +20,7 @@ import uuid
 from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.plugin_utils import heartbeat
-from surefoot.lock import LockHeld, LockLost
+from surefoot.lock import Cancelled, LockHeld, LockLost
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, why_none
 from surefoot.private_directory import private_directory
 
@@ -97,7 +97,8 @@ class EnvironmentLock:
     def acquire(self) -> t.Iterator[Waiting]:
         """Take the lock, telling each time somebody else has it.
 
-        Raises LockHeld when `wait` is over or the work is cancelled, Refused where there is no host, StepFailed without an answer.
+        Raises LockHeld when `wait` is over or waiting is cancelled, Cancelled before there is an answer, Refused where there is no host, StepFailed without an
+        answer.
         """
         begun = heartbeat.clock()
         again = "then run the same command again"
@@ -116,6 +117,8 @@ class EnvironmentLock:
             if not answer.holder:
                 # The answer may have been lost after the lock was taken.
                 self._give_back()
+                if self._cancelled.is_set():
+                    raise Cancelled("Cancelled while the lock of the environment was taken; nothing was begun")
                 if answer.nobody:
                     seen = f"no host matches {', '.join(self._variables['lock_hosts'])}"
                     raise Refused("No host is there to hold the lock of the environment", seen=seen, todo="check hosts in surefoot.yml and the inventory")

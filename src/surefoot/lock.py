@@ -19,6 +19,10 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Ste
 _LOOK_SECONDS = 0.2
 
 
+class Cancelled(SurefootError):
+    """The work was cancelled before anything was begun."""
+
+
 class LockHeld(SurefootError):
     """Another controller is releasing to the environment."""
 

@@ -9,7 +9,7 @@ import datetime as dt
 import threading
 import typing as t
 
-from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, SurefootError
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
 from ansible_collections.surefoot.release.plugins.plugin_utils import at_work
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal
 from ansible_collections.surefoot.release.plugins.plugin_utils.lint import Finding
@@ -20,16 +20,13 @@ from surefoot.events import Event
 from surefoot.jobs import Applied, Job, Work
 from surefoot.ledger import Ledger
 from surefoot.ledger.store import whoami
+from surefoot.lock import Cancelled
 from surefoot.planning import FeaturePlan, Survey, Surveyed, last_took, plan_feature, planned_artifacts
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, why_none
 from surefoot.policy import Objection, Request, Ruling
 from surefoot.progress import Standing, standings
 from surefoot.saved_plan import MOST_COMPARED, SavedPlan, Source, make_saved_plan, recent
 from surefoot.states import IN_PLACE
-
-
-class Cancelled(SurefootError):
-    """The work was cancelled before anything was begun."""
 
 
 class Applying(collections.abc.Iterator[Event]):

@@ -15,7 +15,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Ste
 from ansible_collections.surefoot.release.plugins.plugin_utils import heartbeat
 from surefoot import environment_lock
 from surefoot.environment_lock import EnvironmentLock, Waiting
-from surefoot.lock import LockHeld, LockLost, hold
+from surefoot.lock import Cancelled, LockHeld, LockLost, hold
 from surefoot.playbooks import HostAnswered, RunEnded
 
 OK = {"lock": {"token": "t"}, "reason": "fine"}
@@ -116,6 +116,13 @@ def test_waiting_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("it was not ours")
     assert len(ansible.asked) > 2
     assert "released" not in ansible.asked
+
+
+def test_cancelled_while_it_is_taken_is_no_failure_of_the_lock() -> None:
+    cancelled = threading.Event()
+    threading.Timer(0.05, cancelled.set).start()
+    with pytest.raises(Cancelled, match="nothing was begun"), lock(fake(held="hang"), cancelled=cancelled):
+        pass
 
 
 def test_waiting_ends_when_the_work_is_cancelled() -> None:

@@ -11,8 +11,7 @@ import click
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, SurefootError, describe
 from surefoot.document import visible
 from surefoot.exits import Exit
-from surefoot.lock import LockHeld, LockLost
-from surefoot.project import Cancelled
+from surefoot.lock import Cancelled, LockHeld, LockLost
 
 
 class Unconfirmed(SurefootError):
