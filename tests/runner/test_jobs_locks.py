@@ -123,7 +123,8 @@ APPLY = """
 import pathlib, resource, sys
 import surefoot.project
 from runner import _fakes
-from surefoot.project import Project, SurefootError
+from surefoot.project import Project
+from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
 
 root, room = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 world = _fakes.FakeAnsible.worlds.setdefault(root, _fakes.World())
