@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import typing as t
@@ -39,6 +40,11 @@ def run_module(name: str, args: t.Mapping[str, t.Any], *, check: bool = False) -
     result, _ = json.JSONDecoder().raw_decode(done.stdout[start + 3 :])
     result.setdefault("failed", done.returncode != 0)
     return t.cast("dict[str, t.Any]", result)
+
+
+def take_signals() -> None:
+    """For the moment before a program is begun that is to be interrupted: a script that runs tests in its background has it ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_playbook(*arguments: str, cwd: pathlib.Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -239,6 +239,7 @@ error:
 import contextlib
 import dataclasses
 import datetime
+import functools
 import time
 import typing as t
 
@@ -313,12 +314,14 @@ def _entered(params: t.Mapping[str, t.Any], survey: Survey) -> tuple[Step, dict[
     live = live_version(survey) or (old or {}).get("live_version")
     at = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     identity = dict(app=params["app"], environment=params["environment"])
-    new = old
-    for told in (*params["also"], params):
-        if told is params or told["outcome"] != "rolled_back" or _was_there(old, params["feature"], told["release"]):
-            entry = dict({key: told[key] for key in ("release", "digest", "outcome")}, feature=params["feature"], run=params["run"], at=at)
-            new = receipts.with_entry(new, identity, entry, live=live, live_before=params["live_before"] or live_version(params["before"] or {}))
-    assert new is not None
+    live_before = params["live_before"] or live_version(params["before"] or {})
+
+    def entered(receipt: t.Mapping[str, t.Any] | None, told: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        entry = dict({key: told[key] for key in ("release", "digest", "outcome")}, feature=params["feature"], run=params["run"], at=at)
+        return receipts.with_entry(receipt, identity, entry, live=live, live_before=live_before)
+
+    also = [told for told in params["also"] if told["outcome"] != "rolled_back" or _was_there(old, params["feature"], told["release"])]
+    new = entered(functools.reduce(entered, also, old), params)
     needed = new != old
     reason = "%s is %s here" % (params["release"], params["outcome"].replace("_", " ")) if needed else "%s is in the receipt already" % params["release"]
     return Step(kind="receipt", needed=needed, reason=reason, before=_told(old), after=_told(new)), new

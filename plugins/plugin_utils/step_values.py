@@ -25,13 +25,6 @@ _FORMS: t.Mapping[str, tuple[re.Pattern[str], str]] = {
 }
 _WRITTEN_OUT = "write it out; what differs between environments is a variable of the inventory, and gates and audiences may use those"
 _TEMPLATE = re.compile(r"\{[{%#]")
-_AUDIENCE: t.Mapping[str, t.Callable[[t.Any], bool]] = {
-    "everyone": lambda value: isinstance(value, bool),
-    "nobody": lambda value: isinstance(value, bool),
-    "groups": lambda value: _are_names(value),
-    "users": lambda value: _are_names(value),
-    "percentage": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100,
-}
 
 
 def template_in(text: str) -> bool:
@@ -68,6 +61,15 @@ def is_audience(value: t.Any) -> bool:
 
 def _are_names(value: t.Any) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value)
+
+
+_AUDIENCE: t.Mapping[str, t.Callable[[t.Any], bool]] = {
+    "everyone": lambda value: isinstance(value, bool),
+    "nobody": lambda value: isinstance(value, bool),
+    "groups": _are_names,
+    "users": _are_names,
+    "percentage": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100,
+}
 
 
 def _short(value: t.Any) -> str:

@@ -18,7 +18,7 @@ import uuid
 
 import _road
 
-from helpers import BIN
+from helpers import BIN, take_signals
 
 # One release with a step of every kind, and one that opens the feature in stages: each boundary once, with as few runs as that takes.
 ROAD: t.Sequence[t.Mapping[str, t.Any]] = (
@@ -163,6 +163,7 @@ def attempt(place: Place, after: t.Container[Key] = (), delay: float = 0.0, way:
             stdout=subprocess.PIPE,
             stderr=said,
             start_new_session=True,
+            preexec_fn=take_signals,
         ) as process,
         contextlib.closing(Watchdog(marker)) as watchdog,
     ):

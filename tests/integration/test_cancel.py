@@ -14,7 +14,7 @@ import pytest
 from _small import Small, a_small_project, gone
 
 from faults._kills import marked
-from helpers import BIN, ansible_environment
+from helpers import BIN, ansible_environment, take_signals
 from surefoot import Project
 from surefoot.events import ReleaseEnded
 
@@ -34,7 +34,7 @@ def by_command(small: Small) -> float:
     argv = [str(BIN / "surefoot"), "apply", "--yes", "--json"]
     options: dict[str, t.Any] = {"text": True, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     environment = ansible_environment(**dict([mark.split("=", 1)]))
-    with subprocess.Popen(argv, cwd=small.root, env=environment, start_new_session=True, **options) as running:
+    with subprocess.Popen(argv, cwd=small.root, env=environment, start_new_session=True, preexec_fn=take_signals, **options) as running:
         pid = small.module_at_work()
         asked = time.monotonic()
         running.send_signal(signal.SIGINT)
