@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 import surefoot
-from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, SurefootError
 from runner import _fakes
 from runner._fakes import World, answer, ended, ended_as, judging, kinds, standing
 from runner.conftest import Write
@@ -235,7 +235,7 @@ def test_a_ledger_that_cannot_be_written_stops_before_anything_is_done(shop: Wri
     project.apply("reviews").finish()
     with sqlite3.connect(project.root / ".surefoot/ledger.db") as connection:
         connection.execute("CREATE TRIGGER full BEFORE INSERT ON surefoot_ledger BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
-    with pytest.raises(surefoot.project.SurefootError):
+    with pytest.raises(SurefootError):
         project.apply("reviews").finish()
     assert world.played() == ["release"]
 
