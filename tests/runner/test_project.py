@@ -11,7 +11,6 @@ import typing as t
 
 import pytest
 
-import surefoot
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, SurefootError
 from runner import _fakes
 from runner._fakes import World, answer, ended, ended_as, judging, kinds, standing
