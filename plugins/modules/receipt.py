@@ -224,7 +224,7 @@ survey:
       returned: always
     flag:
       description:
-        - The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand.
+        - The C(audience) of the flag, and whether it is C(foreign), which is edited by another hand, and C(forced) where it may be taken over all the same.
         - Under C(others) the same of the other flags that releases set, each with its name as C(flag).
       type: dict
       returned: always

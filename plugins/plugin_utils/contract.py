@@ -154,7 +154,7 @@ def _narrowed(done: t.Sequence[Release], host: str, survey: Survey, apart_from: 
         found, audience = surveyed_flag(survey, flag), release.steps["enable_feature"].get("audience")
         if found and found.get("foreign"):
             yield from _foreign(host, found) if flag != apart_from else ()
-        elif found and (lost := audiences.lost(audience, found.get("audience"))):
+        elif found and not found.get("forced") and (lost := audiences.lost(audience, found.get("audience"))):
             yield Refusal(
                 host=host,
                 message=f"Flag {flag} is open to {audiences.spoken(found.get('audience'))}, and {release.name} left it open to {audiences.spoken(audience)}",

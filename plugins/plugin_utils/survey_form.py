@@ -59,7 +59,7 @@ _STEP_AT_WORK = _mapping(kind=_TEXT, what=_TEXT, seconds=_or_nothing(_is_time))
 _PROCESS = _mapping(pid=_is(int), user=_is(int))
 _AT_WORK = _or_nothing(_list(lambda step: _STEP_AT_WORK(step) and (step.get("pid", 0) is None or _PROCESS(step))))
 _ARTIFACT = _mapping(version=_TEXT, sha256=_SAID)
-_FLAG = _mapping(flag=_TEXT, audience=_or_nothing(is_audience), foreign=_YES_OR_NO, reason=_SAID)
+_FLAG = _mapping(flag=_TEXT, audience=_or_nothing(is_audience), foreign=_YES_OR_NO, forced=_or_nothing(_YES_OR_NO), reason=_SAID)
 _UNIT = _mapping(name=_TEXT, running=_YES_OR_NO, stale=_YES_OR_NO, version=_SAID, reason=_SAID)
 
 _PARTS: t.Mapping[str, Fits] = {

@@ -15,8 +15,8 @@ def survey(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """`{backend, flag, audience, foreign, reason, others}` for `params` as in ARGUMENT_SPEC, where `others` may name more flags, which are told of alike.
 
     `audience` is as a feature file writes it, None where there is no flag, or where its rules are another hand's, or where `reason` says that the file
-    cannot be read. `foreign` says that another hand's rules stand in the way, which they do not under `force`. Raises InvalidInput for options that cannot
-    be used.
+    cannot be read. `foreign` says that another hand's rules stand in the way, which they do not under `force`; `forced` is there and true then. Raises
+    InvalidInput for options that cannot be used.
     """
     told = dict(_told(params, params["flag"]), backend=params["backend"])
     others = [_told(params, name) for name in params.get("others") or ()]
@@ -29,6 +29,6 @@ def _told(params: t.Mapping[str, t.Any], name: str) -> dict[str, t.Any]:
         reading = flagd.understand(flagfile.read(params["path"]).flag(name))
     except Refused as error:
         return dict(found, reason=str(error))
-    return dict(
-        found, audience=None if reading.audience is None else reading.audience.as_data(), foreign=reading.foreign and not params["force"], reason=reading.reason
-    )
+    audience = None if reading.audience is None else reading.audience.as_data()
+    forced = dict(forced=True) if reading.foreign and params["force"] else {}
+    return dict(found, audience=audience, foreign=reading.foreign and not forced, reason=reading.reason, **forced)
