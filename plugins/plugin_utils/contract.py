@@ -39,6 +39,10 @@ class Contract:
     own: frozenset[str]
 
 
+_NO_RELEASE = Contract(live=frozenset(), own=frozenset())
+"""Where no release comes next: only what receipts say may be live."""
+
+
 def contract_of(release: Release, earlier: t.Sequence[Release], undoing: Release | None = None) -> Contract:
     """What `release` expects of hosts, by the declared steps of the `earlier` releases of its feature; a way back may also find what it undoes."""
     installed = [before.version for before in earlier if before.version][-1:]
@@ -68,17 +72,15 @@ def refusals(
 
 def moved(release: Release, surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
     """Where hosts are not as `release`, the last one that is done, left them: whoever changed that by hand has undone it in part, or gone on from it."""
-    nothing = Contract(live=frozenset(), own=frozenset())
-    return tuple(refusal for host, survey in surveys.items() for refusal in _on_host(release, nothing, host, survey, hosts.get("install", ())))
+    return tuple(refusal for host, survey in surveys.items() for refusal in _on_host(release, _NO_RELEASE, host, survey, hosts.get("install", ())))
 
 
 def as_left(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
     """Every way in which hosts are no longer as the `done` releases left them, where no release comes next whose contract would say so."""
-    nothing = Contract(live=frozenset(), own=frozenset())
     return (
-        *(refusal for host in hosts.get("install", ()) if host in surveys for refusal in _installed("", nothing, host, surveys[host])),
+        *(refusal for host in hosts.get("install", ()) if host in surveys for refusal in _installed("", _NO_RELEASE, host, surveys[host])),
         *(refusal for host, survey in surveys.items() for refusal in _edited(host, survey)),
-        *_mixed_fleet(nothing, surveys, hosts),
+        *_mixed_fleet(_NO_RELEASE, surveys, hosts),
         *strayed(done, surveys, hosts),
     )
 
@@ -86,10 +88,9 @@ def as_left(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t
 def unlike(done: t.Sequence[Release], surveys: t.Mapping[str, Survey], hosts: t.Mapping[str, t.Sequence[str]]) -> tuple[Refusal, ...]:
     """What keeps hosts from being taken for what the `done` releases leave, whatever their receipts say; which version is live is left to whoever asks."""
     problems = [host for host in hosts.get("install", ()) if (surveys.get(host, {}).get("artifacts") or {}).get("problem")]
-    nothing = Contract(live=frozenset(), own=frozenset())
     return (
-        *(refusal for host in problems for refusal in _installed("", nothing, host, surveys[host])),
-        *_mixed_fleet(nothing, surveys, hosts),
+        *(refusal for host in problems for refusal in _installed("", _NO_RELEASE, host, surveys[host])),
+        *_mixed_fleet(_NO_RELEASE, surveys, hosts),
         *strayed(done, surveys, hosts, by_receipt=False),
     )
 
