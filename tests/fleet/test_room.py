@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 
 from tests.fleet import _faults
@@ -18,8 +19,8 @@ def test_an_artifact_that_does_not_fit_leaves_everything_as_it_was_until_there_i
         shop.repair(shrink)
         failed = shop.apply()
         assert failed.returncode == 5, failed.stdout[-3000:] + failed.stderr
-        assert f"web2: Version 2.3.0 could not be installed; found: [Errno 28] {FULL}" in failed.stdout
-        assert f"make room below {PATH}" in failed.stdout
+        assert re.search(rf"web2: The artifact cannot be unpacked on this host; found: .*{PATH}.*{FULL}|web2: .*{FULL}.*{PATH}", failed.stdout)
+        assert "make room there" in failed.stdout
         assert shop.hosts() == before
         assert shop.on("web2", f"ls {PATH}/releases") == releases
         assert shop.on("web2", f"ls -A {PATH}/.surefoot").split() == ["artifacts", "lock"]

@@ -34,8 +34,8 @@ def test_a_road_killed_between_restart_and_pool_comes_to_its_end(shop: FleetShop
     before, migrations, worker = shop.hosts(), shop.migrations(), shop.on("worker1", "systemctl show -P MainPID market-worker")
     with _faults.applying(shop, "--all"):
         shop.until(shop.spent.exists, "the second host restarted", timeout=240)
-        assert json.loads(shop.on("web1", f"cat {LOCK}"))["command"].endswith("surefoot apply --yes --json --all")
-        assert shop.on("web1", f"stat -c %U {LOCK}").strip() == "root"
+        assert json.loads(shop.on("data1", f"cat {LOCK}"))["command"].endswith("surefoot apply --yes --json --all")
+        assert shop.on("data1", f"stat -c %U {LOCK}").strip() == "root"
         refused = shop.playbook("api")
         assert refused.returncode != 0
         assert "Somebody is releasing market here" in refused.stdout + refused.stderr
