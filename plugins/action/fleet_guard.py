@@ -27,6 +27,7 @@ class ActionModule(ActionBase):
                 "planned": {"type": "dict", "required": True},
                 "without": {"type": "list", "elements": "str", "default": []},
                 "ended": {"type": "bool", "default": False},
+                "without_pool": {"type": "bool", "default": False},
             }
         )
         after = before(args["phase"]) if args["after"] is None else args["after"]
@@ -41,7 +42,11 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail(told_left_drained(drained))
             return {**result, "changed": False, "behind": []}
         lost = [host for host in variables["ansible_play_hosts_all"] if host not in variables["ansible_play_hosts"]]
-        found = {host: what for host, what in behind(after, args["planned"], variable, lost).items() if host not in args["without"]}
+        found = {
+            host: what
+            for host, what in behind(after, args["planned"], variable, lost, without_pool=args["without_pool"]).items()
+            if host not in args["without"]
+        }
         if found:
             told = ", ".join(f"{host} ({what})" for host, what in sorted(found.items()))
             raise AnsibleActionFail(

@@ -14,7 +14,7 @@ from ansible_collections.surefoot.release.plugins.module_utils.health import sec
 from ansible_collections.surefoot.release.plugins.plugin_utils import at_work
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, spoken
 from ansible_collections.surefoot.release.plugins.plugin_utils.plain import plain
-from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, has_staged, here, plan_release
+from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, has_staged, here, plan_release, unused
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import with_names
 
@@ -67,6 +67,7 @@ class ActionModule(ActionBase):
                 "batches": [list(batch) for batch in plan.batches],
                 "lost": list(plan.lost),
                 "activates_apart": wanted.activates_apart,
+                "unused": list(unused(wanted, _pools(variables))),
                 "final": stage is release,
             },
             "surefoot_root": scope["root"],
@@ -81,6 +82,12 @@ def _within_limit(hosts: t.Mapping[str, t.Sequence[str]], variables: t.Mapping[s
     """The planned hosts; under --limit those of them that the limit lets in, and only then may there be fewer."""
     there = set(variables["ansible_play_hosts_all"])
     return {kind: [host for host in group if host in there or not variables.get("ansible_limit")] for kind, group in hosts.items()}
+
+
+def _pools(variables: t.Mapping[str, t.Any]) -> set[str]:
+    """The pool backends of all hosts; where one is set for a play, the variables of this task have it."""
+    of_hosts = (variables, *(variables["hostvars"][host] for host in variables["ansible_play_hosts_all"]))
+    return {str(of_host.get("restart_pool_backend", "none")) for of_host in of_hosts}
 
 
 def _planned(plan: Plan, hosts: t.Mapping[str, t.Sequence[str]]) -> dict[str, list[str]]:

@@ -55,12 +55,17 @@ class Answer:
         return "%s answered %d%s" % (without_password(self.url), self.status, " %r" % text if text else "")
 
 
+def load() -> None:
+    """Load what `ask` needs, which takes a host about as long as the rest of a module; surveys and drains rarely ask anything."""
+    import ansible.module_utils.urls  # noqa: F401
+
+
 def ask(params: t.Mapping[str, t.Any], url: str, *, timeout: float = ATTEMPT_SECONDS) -> Answer:
     """One GET of `url`, done within about `timeout` seconds, with the headers and certificate check that `params` (the health options) say.
 
     Redirects are answers, not instructions, and no proxy is used: what is asked is this service itself. Raises InvalidInput for what is no URL.
     """
-    # Imported here, since surveys and drains rarely ask anything, and a host takes about as long to load this as the rest of a module.
+    # Imported here for the reason that `load` names.
     import http.client
     import urllib.error
 

@@ -46,6 +46,10 @@ options:
         another host kept from being put back.
     type: bool
     default: false
+  without_pool:
+    description: Whether no host of the fleet has a pool, so that the roll ends with the restart and nobody is put back.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

@@ -24,16 +24,23 @@ def before(phase: str) -> tuple[str, ...]:
 
 
 def behind(
-    after: t.Sequence[str], planned: t.Mapping[str, t.Sequence[str]], variable: t.Callable[[str, str], t.Any], lost: t.Collection[str]
+    after: t.Sequence[str],
+    planned: t.Mapping[str, t.Sequence[str]],
+    variable: t.Callable[[str, str], t.Any],
+    lost: t.Collection[str],
+    *,
+    without_pool: bool = False,
 ) -> dict[str, str]:
     """The hosts that did not get through the phases `after` which the next one comes, or are `lost` to the play, each with what happened.
 
-    `planned` maps each phase to its hosts; `variable(host, name)` gives what a task left on a host, or None.
+    `planned` maps each phase to its hosts; `variable(host, name)` gives what a task left on a host, or None. Where the whole fleet is `without_pool`, the roll
+    ends with the restart.
     """
     found = dict.fromkeys(lost, "lost to this play")
+    last = {**PHASES, "roll": "restart_result"} if without_pool else PHASES
     for earlier in after:
         for host in planned.get(earlier, ()):
-            problem = _problem(variable(host, PHASES[earlier]))
+            problem = _problem(variable(host, last[earlier]))
             if problem:
                 found[host] = f"{problem} in phase {earlier}"
     for host in left_drained(found, variable):

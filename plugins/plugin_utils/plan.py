@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils import audiences
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, refusals, surveyed_flag
-from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import HOOKS, STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.rolling import Roll, roll_of
 
 Survey = t.Mapping[str, t.Any]
@@ -144,6 +144,12 @@ def at_ramp_stage(release: Release, share: float | None, surveys: t.Mapping[str,
 def here(release: Release, hosts: t.Mapping[str, t.Sequence[str]]) -> Release:
     """The part of a release that concerns any of `hosts`, under a limit that leaves others out."""
     return dataclasses.replace(release, steps={kind: step for kind, step in release.steps.items() if hosts.get(kind)})
+
+
+def unused(release: Release, pools: t.Collection[str]) -> tuple[str, ...]:
+    """What no host needs in this release, where `pools` are the pool backends of all hosts: hooks by name, and `activate`, `pool` and `batch_gates`."""
+    used = {"activate": release.activates_apart, "pool": bool(set(pools) - {"none"}), "batch_gates": bool(release.batch_gates)}
+    return (*sorted(HOOKS - release.hooks.keys()), *(part for part, is_used in used.items() if not is_used))
 
 
 def reality_digest(surveys: t.Mapping[str, Survey]) -> str:

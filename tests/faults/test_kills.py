@@ -1,6 +1,6 @@
 """kill -9 at any moment, then the same command again: the end is that of an unbroken road.
 
-By default twenty breaks, chosen by a seed: after every step, and anywhere. `SUREFOOT_KILLS=500` breaks off that often, and `SUREFOOT_KILL_SEED=7` chooses
+By default thirty breaks, chosen by a seed: after every step, and anywhere. `SUREFOOT_KILLS=500` breaks off that often, and `SUREFOOT_KILL_SEED=7` chooses
 other moments.
 """
 
@@ -20,7 +20,7 @@ import pytest
 
 from faults import _kills
 
-KILLS = int(os.environ.get("SUREFOOT_KILLS", "20"))
+KILLS = int(os.environ.get("SUREFOOT_KILLS", "30"))
 SEED = int(os.environ.get("SUREFOOT_KILL_SEED", "1"))
 PER_ROAD = 10
 # Breaks of a road, by turns; all others kill everything.

@@ -72,7 +72,8 @@ def test_what_an_ansible_that_outlived_its_runner_works_with_stays_until_that_en
     environment = {"AWX_ISOLATED_DATA_DIR": str(used / "artifacts/1")}
     with subprocess.Popen([command], executable="/bin/cat", env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as orphan:
         # Its environment can be read only once the kernel has set up all of the new program, which is a little after Popen returns.
-        assert orphan.stdin and orphan.stdout
+        assert orphan.stdin
+        assert orphan.stdout
         orphan.stdin.write(b"ready")
         assert orphan.stdout.read(5) == b"ready"
         with private_directory():

@@ -50,10 +50,15 @@ class Manager(t.Protocol):
 
 def open_manager(params: t.Mapping[str, t.Any], run: Run) -> Manager:
     """The manager that `params` (the options of the restart module) name. Raises InvalidInput where an option it needs is missing."""
-    # Imported here because each manager's file needs the interface above.
-    from ansible_collections.surefoot.release.plugins.module_utils.service.command import Command
-    from ansible_collections.surefoot.release.plugins.module_utils.service.supervisor import Supervisor
+    # Imported here because each manager's file needs the interface above, and alone because loading takes a host longer than anything else here.
+    if params["manager"] == "command":
+        from ansible_collections.surefoot.release.plugins.module_utils.service.command import Command
+
+        return Command(params, run)
+    if params["manager"] == "supervisor":
+        from ansible_collections.surefoot.release.plugins.module_utils.service.supervisor import Supervisor
+
+        return Supervisor(params, run)
     from ansible_collections.surefoot.release.plugins.module_utils.service.systemd import Systemd
 
-    managers: dict[str, t.Callable[..., Manager]] = dict(command=Command, supervisor=Supervisor, systemd=Systemd)
-    return managers[params["manager"]](params, run)
+    return Systemd(params, run)

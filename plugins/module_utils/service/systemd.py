@@ -22,14 +22,16 @@ class Systemd:
     def __init__(self, params: t.Mapping[str, t.Any], run: Run) -> None:
         self.service = params["service"]
         self._run = run
+        self._shown: dict[str, str] | None = None
 
     def status(self) -> Status:
         """What the manager says now."""
-        return read_status(self._show())
+        self._shown = self._show()
+        return read_status(self._shown)
 
     def restart(self, when_stopped: t.Callable[[], None]) -> None:
         """Stop and start in one job, so that systemd orders it among the units that depend on this one."""
-        seen = self._show()
+        seen = self._shown or self._show()
         if seen.get("ActiveState") in ("inactive", "failed"):
             when_stopped()
         if seen.get("ActiveState") == "failed" or seen.get("NRestarts", "0") != "0":

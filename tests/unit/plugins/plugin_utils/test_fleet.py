@@ -50,6 +50,15 @@ def test_what_comes_later_is_not_asked_for() -> None:
     assert found("flush_cache", nothing_yet) == {"a1": "no result in phase roll", "a2": "no result in phase roll"}
 
 
+def test_where_no_host_has_a_pool_the_roll_ends_with_the_restart() -> None:
+    def without_pool(**left: t.Any) -> dict[str, str]:
+        return behind(("roll",), {"roll": ["a1"]}, lambda host, name: left.get(name), (), without_pool=True)
+
+    assert without_pool(restart_result={"skipped": True}) == {}
+    assert without_pool(restart_result={"failed": True}) == {"a1": "failed in phase roll"}
+    assert without_pool(restart_restored={"changed": True}) == {"a1": "no result in phase roll"}
+
+
 def test_the_first_phase_asks_for_nothing() -> None:
     assert behind(before("stage"), PLANNED, lambda host, name: None, ()) == {}
 

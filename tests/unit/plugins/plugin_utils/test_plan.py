@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
-from ansible_collections.surefoot.release.plugins.plugin_utils.plan import at_ramp_stage, plan_release, reality_digest
+from ansible_collections.surefoot.release.plugins.plugin_utils.plan import at_ramp_stage, plan_release, reality_digest, unused
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release
 
 CASES = pathlib.Path(__file__).parents[4] / "tests/cases/plan"
@@ -32,6 +32,15 @@ def test_plan(case: dict[str, t.Any]) -> None:
     assert refused == case.get("refusals", [])
     if "batches" in case:
         assert [list(batch) for batch in plan.batches] == case["batches"]
+
+
+def test_what_no_host_needs() -> None:
+    rolled = {"release": "r", "install": {"version": "1"}, "restart": {}}
+    gates = [{"http": {"url": "http://shop", "expect": 200}}]
+    hooked = {**rolled, "restart": {"verify": gates}, "hooks": {"after_restart": "hooks/a.yml", "before_restart": "hooks/b.yml"}}
+    assert {"after_restart", "activate", "pool", "batch_gates"} <= set(unused(parse_release(rolled, "f"), ["none"]))
+    assert not {"after_restart", "before_restart", "activate", "pool", "batch_gates"} & set(unused(parse_release(hooked, "f"), ["none", "haproxy"]))
+    assert "pool" not in unused(parse_release(rolled, "f"), ["{{ kept }}"])
 
 
 def test_there_are_cases() -> None:
