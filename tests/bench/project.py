@@ -56,7 +56,8 @@ def write_long_path(directory: pathlib.Path, count: int) -> None:
     entry = {"digest": "0" * 64, "outcome": "verified", "version": "1", "at": "2026-01-01T00:00:00+00:00", "run": ""}
     entries = [{"feature": "long", "release": f"step-{number}", **entry} for number in range(1, count + 1)]
     receipt = {"receipt": 1, "app": "bench", "environment": "bench", "live_version": "1", "verified_versions": ["1"], "releases": entries}
-    _write_play(directory / "receipts.yml", {"/var/lib/surefoot/bench.json": json.dumps(receipt)}, "true")
+    live = "mkdir -p /opt/bench/releases/1 && ln -sfn releases/1 /opt/bench/current"
+    _write_play(directory / "receipts.yml", {"/var/lib/surefoot/bench.json": json.dumps(receipt)}, live)
 
 
 def release(version: str) -> str:
