@@ -193,7 +193,7 @@ class Conductor:
         return outcome
 
     def _soak(self, release: Release, hosts: t.Sequence[str], elapsed: float, *, needed: float | None = None) -> t.Generator[Event, None, Outcome]:
-        """Let the release be in place for its soak, gates still asked; the soak is time in place, `elapsed` of it before this runner came."""
+        """Let the release be in place for its soak, gates asked all along and at its end; it is time in place, `elapsed` of it before this runner came."""
         outcome = Outcome(state="verified")
         end = time.monotonic() + (release.soak if needed is None else needed) - elapsed
         feeling = self._feeling(release, end if needed is None else None)
@@ -206,7 +206,7 @@ class Conductor:
                 return Outcome(state="cancelled", reasons=("cancelled while it soaked",))
             if feeling.is_set():
                 return Outcome(state="failed", reasons=feeling.reasons)
-            if end - time.monotonic() > 0 and not release.playbook:
+            if not release.playbook:
                 outcome = yield from self._play("verify", release.name, (), {"release": release.name}, feeling)
         return outcome
 

@@ -24,6 +24,7 @@ import typing as t
 from ansible_collections.surefoot.release.plugins.plugin_utils.verdict import RunVerdict, judge_run
 from surefoot.private_directory import private_directory
 from surefoot.ssh import HOST_KEY_CHECKING, ask_nobody, give_up
+from surefoot.stuck import TOLD, Stuck
 
 CANCEL_POLL_SECONDS = 0.2
 """How often a running playbook looks whether it was cancelled."""
@@ -138,6 +139,7 @@ class Ansible:
             from ansible_runner.interface import init_runner  # here, since it takes a while and `surefoot --help` needs none of it
 
             mark = secrets.randbits(62)
+            stuck = Stuck(private.name)
             run = init_runner(
                 private_data_dir=str(private),
                 project_dir=str(self.root),
@@ -150,14 +152,14 @@ class Ansible:
                 fact_cache_type="",  # other than that of ansible-runner, facts that are cached stay where people keep them
                 settings={"pexpect_timeout": CANCEL_POLL_SECONDS},
                 event_handler=lambda event: _queue(event, events, mark),
-                cancel_callback=stop,
+                cancel_callback=lambda: stop() or stuck.look(),
                 quiet=True,
             )
             if HOST_KEY_CHECKING not in os.environ:
                 # ansible-runner turns it off wherever the environment does not say otherwise, whatever ansible.cfg says.
                 run.config.env.pop(HOST_KEY_CHECKING, None)
             run.run()
-            ended = RunEnded(status=run.status, rc=run.rc, stats=_stats(run.stats))
+            ended = RunEnded(status=TOLD if stuck.found else run.status, rc=run.rc, stats=_stats(run.stats))
         except Exception as error:  # noqa: BLE001 - whatever ansible-runner raises, the run has ended without a verdict
             ended = RunEnded(status=f"error ({type(error).__name__}: {error})", rc=None, stats=None)
         events.put(ended)

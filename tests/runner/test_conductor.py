@@ -105,7 +105,7 @@ def test_the_ledger_is_told_before_and_after(stage: Make) -> None:
     assert events[-1].impact == (KEPT,)
 
 
-def test_the_probes_watch_from_before_the_first_step_until_after_the_soak(stage: Make) -> None:
+def test_the_probes_watch_from_before_the_first_step_until_after_the_soak_and_gates_are_asked_at_its_end(stage: Make) -> None:
     one = stage(KEPT)
     usual = one.world.as_usual
 
@@ -115,7 +115,7 @@ def test_the_probes_watch_from_before_the_first_step_until_after_the_soak(stage:
 
     one.world.as_usual = noting  # type: ignore[method-assign]
     _, events = one.perform({**API, "soak": "50ms"})
-    assert one.watch.calls == ["settles", "release", "judges"]
+    assert one.watch.calls == ["settles", "release", "verify", "judges"]
     assert any(isinstance(event, Soaking) for event in events)
 
 
@@ -251,7 +251,7 @@ def test_a_ramp_stops_at_the_share_that_fails(stage: Make) -> None:
     one.world.instead["release"] = second_time(_fakes.judging("failed"))
     ramp = {"release": "all", "enable_feature": {"flag": "reviews", "audience": {"everyone": True}, "ramp": ["5%", "50%", "100%"], "each": "20ms"}}
     assert one.perform(ramp)[0].state == "failed"
-    assert len(one.world.runs) == 2
+    assert [playbook for playbook, *_ in one.world.runs] == ["release", "verify", "release"]
 
 
 def test_a_playbook_of_ones_own_is_run_and_judged(stage: Make) -> None:

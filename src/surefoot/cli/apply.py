@@ -98,5 +98,5 @@ def _closing(code: Exit, feature: str) -> str:
         Exit.WAITING: f"Next: look at what is above, then surefoot plan {feature}",
         Exit.REFUSED: "It was refused before it changed anything; once that is settled, apply again",
         Exit.ROLLED_BACK: "The failed release was rolled back; mend it and apply again",
-        Exit.NOT_ROLLED_BACK: f"The failed release is still there; mend it and apply again, or surefoot rollback {feature}",
+        Exit.NOT_ROLLED_BACK: f"The failed release is still there; mend it and apply again, or where there is a way back surefoot rollback {feature}",
     }.get(code, "")

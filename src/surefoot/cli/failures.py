@@ -21,7 +21,7 @@ class Unconfirmed(SurefootError):
 def explain(error: Exception, *, as_json: bool = False) -> Exit:
     """Print `error` to stderr, with `as_json` as a document on stdout too, and say which exit code it is."""
     if isinstance(error, click.exceptions.Abort):
-        error = Unconfirmed("Aborted, nothing more was begun")
+        error = Cancelled("Aborted, nothing more was begun")
     code = exit_of(error) if isinstance(error, SurefootError) else Exit.ERROR
     if as_json:
         click.echo(json.dumps({"format": 1, "error": _told(error), "exit": code}))
