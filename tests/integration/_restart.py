@@ -18,6 +18,10 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.surefoot.release.plugins.module_utils.service import options, restart
+from ansible_collections.surefoot.release.plugins.module_utils.service.survey import survey
+from ansible_collections.surefoot.release.plugins.module_utils.step import Step
+
 BIN = pathlib.Path(sys.executable).parent
 
 APP = textwrap.dedent(
@@ -299,3 +303,16 @@ def await_true(condition: t.Callable[[], t.Any], timeout: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.02)
+
+
+def perform(given: dict[str, t.Any], *, check_mode: bool = False) -> Step:
+    return restart.perform(with_defaults(options.ARGUMENT_SPEC, given), check_mode=check_mode, run=run)
+
+
+def pid_of(given: dict[str, t.Any]) -> int | None:
+    return t.cast("int | None", survey(with_defaults(options.ARGUMENT_SPEC, given), run)["pid"])
+
+
+def starts_of(app: App) -> list[str]:
+    path = app.root / "starts"
+    return path.read_text().split() if path.exists() else []
