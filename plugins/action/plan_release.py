@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -27,7 +29,12 @@ class ActionModule(ActionBase):
         result = super().run(task_vars=task_vars)
         variables = task_vars or {}
         _unused, args = self.validate_argument_spec(
-            argument_spec={"scope": {"type": "dict", "required": True}, "ramp": {"type": "float"}, "away": {"type": "list", "elements": "str", "default": []}}
+            argument_spec={
+                "scope": {"type": "dict", "required": True},
+                "ramp": {"type": "float"},
+                "away": {"type": "list", "elements": "str", "default": []},
+                "live_before": {"type": "path"},
+            }
         )
         scope = args["scope"]
         hosts = _within_limit(scope["hosts"], variables)
@@ -41,7 +48,7 @@ class ActionModule(ActionBase):
             wanted = here(stage, hosts) if variables.get("ansible_limit") else stage
             undoing = parse_release(plain(scope["undoing"]), scope["feature"]) if scope.get("undoing") else None
             earlier = [parse_release(plain(before), scope["feature"]) for before in scope["earlier"]]
-            plan = plan_release(wanted, earlier, surveys, hosts, undoing, args["away"])
+            plan = plan_release(wanted, earlier, surveys, hosts, undoing, args["away"], _read(args["live_before"]))
         except SurefootError as error:
             raise AnsibleActionFail(str(error)) from error
         if busy or plan.refusals:
@@ -76,6 +83,11 @@ class ActionModule(ActionBase):
         # With -v ansible prints what comes back; a plan is worth seeing, but not at the price of a token.
         result.update(changed=False, facts=facts, plan=plan.as_mapping(), _ansible_no_log=_has_secrets([*between, *after]))
         return t.cast("dict[str, t.Any]", result)
+
+
+def _read(path: str | None) -> dict[str, str | None]:
+    """What hosts said they held comes as a file, so that no template in it is followed."""
+    return json.loads(pathlib.Path(path).read_text(encoding="utf-8")) if path else {}
 
 
 def _within_limit(hosts: t.Mapping[str, t.Sequence[str]], variables: t.Mapping[str, t.Any]) -> dict[str, list[str]]:

@@ -37,6 +37,11 @@ options:
     type: list
     elements: str
     default: []
+  live_before:
+    description:
+      - A JSON file on the controller with the version by host that was live when the release was first begun, where it was begun before and is not done.
+      - A way back that was broken off may have left hosts there with receipts of the release, and that is no other hand's doing.
+    type: path
 """
 
 EXAMPLES = r"""

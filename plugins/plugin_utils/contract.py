@@ -33,10 +33,15 @@ def spoken(refusal: Refusal) -> str:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Contract:
-    """What a release may find `live`: the version left by the releases before it, and its `own` where it was begun before."""
+    """What a release may find `live`: the version left by the releases before it, and its `own` where it was begun before.
+
+    `begun_from` is what was live on each host when it was first begun, where it was and is not settled: a way back that was broken off leads there, and may
+    have left receipts of the release behind.
+    """
 
     live: frozenset[str]
     own: frozenset[str]
+    begun_from: t.Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
 
 _NO_RELEASE = Contract(live=frozenset(), own=frozenset())
@@ -56,9 +61,10 @@ def refusals(
     surveys: t.Mapping[str, Survey],
     hosts: t.Mapping[str, t.Sequence[str]],
     undoing: Release | None = None,
+    begun_from: t.Mapping[str, str | None] | None = None,
 ) -> tuple[Refusal, ...]:
     """Every way in which the surveyed hosts break the contract of `release`; empty when it holds."""
-    contract = contract_of(release, earlier, undoing)
+    contract = dataclasses.replace(contract_of(release, earlier, undoing), begun_from=begun_from or {})
     return (
         *_missing_hosts(release, surveys, hosts, undoing),
         *_unfinished(release, earlier, surveys, hosts),
@@ -282,7 +288,8 @@ def _installed(name: str, contract: Contract, host: str, survey: Survey, *, live
 def _live_moved(name: str, contract: Contract, host: str, survey: Survey, artifacts: t.Mapping[str, t.Any]) -> t.Iterator[Refusal]:
     live = (artifacts.get("live") or {}).get("version")
     recorded = (survey.get("receipt") or {}).get("live_version")
-    if recorded and live not in {recorded, *contract.own}:
+    taken_back = recorded in contract.own and live is not None and live == contract.begun_from.get(host)
+    if recorded and live not in {recorded, *contract.own} and not taken_back:
         yield Refusal(
             host=host,
             message=f"{live or 'Nothing'} is live, but the last receipt says {recorded}",

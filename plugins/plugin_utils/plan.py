@@ -91,13 +91,15 @@ def plan_release(
     hosts: t.Mapping[str, t.Sequence[str]],
     undoing: Release | None = None,
     away: t.Collection[str] = (),
+    begun_from: t.Mapping[str, str | None] | None = None,
 ) -> Plan:
     """Plan `release`, which follows on `earlier` ones of its feature.
 
     `surveys` maps each host that answered to its survey; `hosts` maps each declared kind of step to the hosts it is for; `undoing` is the release that
-    this one is the way back from. Of the hosts `away` it is known that they serve nobody, where no pool tells.
+    this one is the way back from. Of the hosts `away` it is known that they serve nobody, where no pool tells. `begun_from` is what was live on each host
+    when this release was first begun, where it was.
     """
-    refused = refusals(release, earlier, surveys, hosts, undoing)
+    refused = refusals(release, earlier, surveys, hosts, undoing, begun_from)
     steps = tuple(
         PlannedStep(kind=kind, hosts=tuple(_DECIDE[kind](release, host, surveys[host]) for host in hosts[kind] if host in surveys))
         for kind in STEP_KINDS

@@ -81,7 +81,13 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
     come = progress(releases, found.surveys, found.hosts, known, limited=found.limited)
     todo = [one for one in come.releases if one.state != "done"]
     plans = tuple(
-        plan_release(here(one.release, found.hosts) if found.limited else one.release, releases[: releases.index(one.release)], found.surveys, found.hosts)
+        plan_release(
+            here(one.release, found.hosts) if found.limited else one.release,
+            releases[: releases.index(one.release)],
+            found.surveys,
+            found.hosts,
+            begun_from=_begun_from(one.standing),
+        )
         for one in todo
     )
     # With nothing left to do nobody has a contract to be held to.
@@ -104,6 +110,11 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
         back=checked(todo[0].release, before) if plans else None,
         irrevocable=irrevocable(todo[0].release, before) if begins else (),
     )
+
+
+def _begun_from(standing: Standing) -> dict[str, str | None]:
+    """What was live on each host when a release was first begun that is not settled."""
+    return {} if standing.begins else {host: state.get("live") for host, state in standing.before.get("install", {}).items()}
 
 
 def _behind(come: Progress) -> dict[str, list[str]]:

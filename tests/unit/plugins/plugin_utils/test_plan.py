@@ -23,7 +23,7 @@ def cases() -> list[t.Any]:
 def test_plan(case: dict[str, t.Any]) -> None:
     undoing = parse_release(case["undoing"], "f") if "undoing" in case else None
     earlier = [parse_release(before, "f") for before in case.get("earlier", ())]
-    plan = plan_release(parse_release(case["release"], "f"), earlier, case["surveys"], case["hosts"], undoing, case.get("away", ()))
+    plan = plan_release(parse_release(case["release"], "f"), earlier, case["surveys"], case["hosts"], undoing, case.get("away", ()), case.get("begun_from"))
     assert {step.kind: {host.host: [host.needed, host.reason] for host in step.hosts} for step in plan.steps} == case["expect"]
     hosts = dict.fromkeys(host for kind in ("install", "restart") for host in case["hosts"].get(kind, ()))
     for told, holds in (("rolling", plan.rolls), ("restoring", plan.restores)):
