@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -19,6 +17,7 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.plain import plai
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, has_staged, here, plan_release, unused
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import parse_release
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import with_names
+from ansible_collections.surefoot.release.plugins.plugin_utils.surveying import read_document
 
 
 class ActionModule(ActionBase):
@@ -48,7 +47,8 @@ class ActionModule(ActionBase):
             wanted = here(stage, hosts) if variables.get("ansible_limit") else stage
             undoing = parse_release(plain(scope["undoing"]), scope["feature"]) if scope.get("undoing") else None
             earlier = [parse_release(plain(before), scope["feature"]) for before in scope["earlier"]]
-            plan = plan_release(wanted, earlier, surveys, hosts, undoing, args["away"], _read(args["live_before"]))
+            begun_from = read_document(args["live_before"]) if args["live_before"] else {}
+            plan = plan_release(wanted, earlier, surveys, hosts, undoing, args["away"], begun_from)
         except SurefootError as error:
             raise AnsibleActionFail(str(error)) from error
         if busy or plan.refusals:
@@ -83,11 +83,6 @@ class ActionModule(ActionBase):
         # With -v ansible prints what comes back; a plan is worth seeing, but not at the price of a token.
         result.update(changed=False, facts=facts, plan=plan.as_mapping(), _ansible_no_log=_has_secrets([*between, *after]))
         return t.cast("dict[str, t.Any]", result)
-
-
-def _read(path: str | None) -> dict[str, str | None]:
-    """What hosts said they held comes as a file, so that no template in it is followed."""
-    return json.loads(pathlib.Path(path).read_text(encoding="utf-8")) if path else {}
 
 
 def _within_limit(hosts: t.Mapping[str, t.Sequence[str]], variables: t.Mapping[str, t.Any]) -> dict[str, list[str]]:

@@ -38,7 +38,7 @@ class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not 
             asked = masked(plain(asked_of(args)), secret_values(args))
         except SurefootError as error:
             raise AnsibleActionFail(str(error)) from error
-        survey = known_survey(_read(known).get(host), asked) if known else None
+        survey = known_survey(read_document(known).get(host), asked) if known else None
         if survey:
             result.update(changed=False, survey=survey)
         else:
@@ -66,7 +66,7 @@ def understood(answer: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _read(path: str) -> dict[str, t.Any]:
-    """Known surveys by host. Every task on every host would copy them, were they a variable."""
+def read_document(path: str) -> dict[str, t.Any]:
+    """What hosts said, by host. Every task on every host would copy it, were it a variable, and templates in a file are not followed."""
     with open(path, encoding="utf-8") as stream:
         return t.cast("dict[str, t.Any]", json.load(stream))

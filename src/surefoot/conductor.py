@@ -17,7 +17,7 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.release import ST
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import seconds
 from surefoot.events import AnsibleOutput, Event, GateAsked, HostFailed, LeftDrained, PhaseStarted, ReleaseEnded, Soaking, StepDone
 from surefoot.known_surveys import KnownSurveys
-from surefoot.planning import artifact_digests
+from surefoot.planning import artifact_digests, live_before
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, TaskStarted
 from surefoot.progress import Standing
 from surefoot.watch import Watch
@@ -180,11 +180,10 @@ class Conductor:
             # Nothing takes back what half of it did, so it goes on to its end whatever users feel.
             return (yield from self._play(release.playbook, release.name, (), {}))
         # After a kill the hosts may no longer tell what was live before.
-        live_before = {host: state.get("live") for host, state in started.get("before", {}).get("install", {}).items()}
+        told = {"record_live_before": live_before(started.get("before", {}))}
         variables = {"release": release.name, **({"migrate_reversible_only": True} if self.reversible_only and "migrate" in release.steps else {})}
         for share in release.ramp or (None,):
             ramp = {} if share is None else {"surefoot_ramp": share}
-            told = {"record_live_before": live_before}
             outcome = yield from self._play("release", release.name, hosts, {**variables, **ramp}, self._feeling(release), documents=told)
             if outcome.ok and share is not None and share != release.ramp[-1]:
                 outcome = yield from self._soak(release, hosts, 0.0, needed=_each(release))

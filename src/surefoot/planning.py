@@ -86,7 +86,7 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
             releases[: releases.index(one.release)],
             found.surveys,
             found.hosts,
-            begun_from=_begun_from(one.standing),
+            begun_from={} if one.standing.begins else live_before(one.standing.before),
         )
         for one in todo
     )
@@ -112,9 +112,9 @@ def plan_feature(feature: str, environment: str, releases: t.Sequence[Release], 
     )
 
 
-def _begun_from(standing: Standing) -> dict[str, str | None]:
-    """What was live on each host when a release was first begun that is not settled."""
-    return {} if standing.begins else {host: state.get("live") for host, state in standing.before.get("install", {}).items()}
+def live_before(before: Before) -> dict[str, str | None]:
+    """The version by host that was live in the state before a release."""
+    return {host: state.get("live") for host, state in before.get("install", {}).items()}
 
 
 def _behind(come: Progress) -> dict[str, list[str]]:

@@ -10,6 +10,8 @@ import pathlib
 import time
 import typing as t
 
+from ansible_collections.surefoot.release.plugins.module_utils.service.process import stat_of
+
 STUCK_SECONDS = 30.0
 """For how long it has to wait for a lock without a tick of the processor. One that waits for its workers looks for them all the time."""
 
@@ -51,7 +53,7 @@ def _child(name: bytes) -> int | None:
     """The child of this process with `name` in its environment."""
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            if int(_stat(process)[1]) == os.getpid() and name in (process / "environ").read_bytes():
+            if stat_of(int(process.name))[1] == str(os.getpid()) and name in (process / "environ").read_bytes():
                 return int(process.name)
         except (OSError, IndexError):
             continue
@@ -60,15 +62,9 @@ def _child(name: bytes) -> int | None:
 
 def _waits_for_a_lock(pid: int) -> int | None:
     """The ticks that a process had on the processor, where its main thread waits for a lock; else None."""
-    process = pathlib.Path("/proc", str(pid))
     try:
-        waits = (process / "wchan").read_text().startswith("futex")
-        fields = _stat(process)
+        waits = pathlib.Path(f"/proc/{pid}/wchan").read_text().startswith("futex")
+        fields = stat_of(pid)
         return int(fields[11]) + int(fields[12]) if waits else None
     except (OSError, IndexError):
         return None
-
-
-def _stat(process: pathlib.Path) -> list[str]:
-    """What the kernel says of a process, beginning with its state and its parent."""
-    return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()

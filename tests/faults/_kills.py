@@ -328,6 +328,12 @@ def when_alone(place: Place, after: t.Container[Key] = (), delay: float = 0.0, w
     return found
 
 
+def differing(found: t.Any, wanted: t.Any) -> dict[str, tuple[t.Any, t.Any]]:
+    """Where two states differ: by place, what is there and what should be."""
+    there, due = flat(found), flat(wanted)
+    return {where: (there.get(where), due.get(where)) for where in sorted(there.keys() | due.keys()) if there.get(where) != due.get(where)}
+
+
 def flat(state: t.Any, where: str = "") -> dict[str, t.Any]:
     """A state as one mapping from each place in it to what is there."""
     if isinstance(state, dict) and state:

@@ -64,8 +64,7 @@ def _with_ways(moments: t.Sequence[_kills.Moment], milder: t.Sequence[str], chan
 
 def agree(shop: _road.Shop, unbroken: _kills.Reference, story: t.Sequence[str]) -> None:
     """The state is that of an unbroken road, and users are served by all of it."""
-    found, wanted = _kills.flat(_kills.settled(shop)), _kills.flat(unbroken.state)
-    differing = {where: (found.get(where), wanted.get(where)) for where in sorted(found.keys() | wanted.keys()) if found.get(where) != wanted.get(where)}
+    differing = _kills.differing(_kills.settled(shop), unbroken.state)
     assert not differing, f"not as after an unbroken road, by place what is there and what should be: {differing}; {story}"
     assert shop.visit() == 200
     check = shop.surefoot("history", "--check")

@@ -115,7 +115,6 @@ def test_whatever_breaks_the_same_command_again_comes_to_the_same_end(shop: Flee
         print(story[-1], flush=True)
     last = _kills.when_alone(shop)
     assert last.code == 0, f"{story}, SUREFOOT_KILL_SEED={SEED}: {last}"
-    found, wanted = _kills.flat(settled(shop)), _kills.flat(unbroken.state)
-    differing = {where: (found.get(where), wanted.get(where)) for where in sorted(found.keys() | wanted.keys()) if found.get(where) != wanted.get(where)}
+    differing = _kills.differing(settled(shop), unbroken.state)
     assert not differing, f"not as after an unbroken run, by place what is there and what should be: {differing}; {story}, SUREFOOT_KILL_SEED={SEED}"
     assert shop.surefoot("plan").returncode == 0

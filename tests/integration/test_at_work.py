@@ -10,10 +10,9 @@ import pathlib
 import signal
 import subprocess
 import sys
-import typing as t
 
 import pytest
-from _restart import App, an_app, await_true
+from _restart import App, await_true
 
 from helpers import BIN, ROOT, ansible_environment, run_module
 
@@ -27,12 +26,6 @@ while not (root / "go on").exists():
     time.sleep(0.02)
 os.kill(int((root / "pid").read_text()), signal.SIGTERM)
 """
-
-
-@pytest.fixture
-def app(tmp_path: pathlib.Path) -> t.Iterator[App]:
-    with an_app(tmp_path / "shop") as app:
-        yield app
 
 
 def modules_at_work(marker: str) -> list[int]:

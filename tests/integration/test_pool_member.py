@@ -13,7 +13,7 @@ import threading
 import typing as t
 
 import pytest
-from _restart import App, an_app, await_true, free_port, listening, perform, run, starts_of, with_defaults
+from _restart import App, await_true, free_port, listening, perform, run, starts_of, with_defaults
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.pool import move
@@ -21,13 +21,6 @@ from ansible_collections.surefoot.release.plugins.module_utils.pool import optio
 from ansible_collections.surefoot.release.plugins.module_utils.pool.survey import survey as survey_pool
 from ansible_collections.surefoot.release.plugins.module_utils.step import Step
 from helpers import run_playbook
-
-
-@pytest.fixture
-def app(tmp_path: pathlib.Path) -> t.Iterator[App]:
-    with an_app(tmp_path / "shop") as app:
-        yield app
-
 
 PLAY = """
 - hosts: localhost

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
 import sys
 import threading
 import time
 import typing as t
 
 import pytest
-from _restart import App, a_supervisord, an_app, await_true, perform, pid_of, run, starts_of, with_defaults
+from _restart import App, a_supervisord, await_true, perform, pid_of, run, starts_of, with_defaults
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.service import options
 from ansible_collections.surefoot.release.plugins.module_utils.service.survey import survey
-
-
-@pytest.fixture
-def app(tmp_path: pathlib.Path) -> t.Iterator[App]:
-    with an_app(tmp_path / "shop") as app:
-        yield app
 
 
 @contextlib.contextmanager

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import signal
 import subprocess
 import tarfile
 import time
-import typing as t
 
 import pytest
-from _restart import BIN, App, a_supervisord, an_app, perform, pid_of, run, starts_of, with_defaults
+from _restart import BIN, App, a_supervisord, perform, pid_of, run, starts_of, with_defaults
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused, StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.service import options
 from ansible_collections.surefoot.release.plugins.module_utils.service.survey import survey
 from helpers import run_module
-
-
-@pytest.fixture
-def app(tmp_path: pathlib.Path) -> t.Iterator[App]:
-    with an_app(tmp_path / "shop") as app:
-        yield app
 
 
 def test_stale_is_restarted_once(app: App) -> None:

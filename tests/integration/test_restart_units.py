@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import pathlib
-import typing as t
-
 import pytest
-from _restart import App, an_app, perform, pid_of, run, starts_of, with_defaults
+from _restart import App, perform, pid_of, run, starts_of, with_defaults
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.service import options
 from ansible_collections.surefoot.release.plugins.module_utils.service.survey import survey
-
-
-@pytest.fixture
-def app(tmp_path: pathlib.Path) -> t.Iterator[App]:
-    with an_app(tmp_path / "shop") as app:
-        yield app
 
 
 def test_units_are_restarted_in_the_declared_order_and_only_where_stale(app: App) -> None:

@@ -38,7 +38,7 @@ class Live:
 
 def find(pid: int) -> Process | None:
     """The process with this pid, or None where there is none or only its remains wait to be collected."""
-    fields = _stat(pid)
+    fields = stat_of(pid)
     if not fields:
         return None
     ticks = int(fields[19])
@@ -53,11 +53,11 @@ def now_in_ticks() -> int:
 
 def workers_of(pid: int) -> tuple[Process, ...]:
     """The living children of a process, the oldest first."""
-    children = (int(name) for name in os.listdir("/proc") if name.isdigit() and (_stat(int(name)) or ["", ""])[1] == str(pid))
+    children = (int(name) for name in os.listdir("/proc") if name.isdigit() and (stat_of(int(name)) or ["", ""])[1] == str(pid))
     return tuple(sorted(filter(None, map(find, children)), key=lambda child: child.ticks))
 
 
-def _stat(pid: int) -> list[str]:
+def stat_of(pid: int) -> list[str]:
     """What the kernel says of a living process, beginning with its state and its parent; nothing where there is none."""
     try:
         with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:

@@ -113,7 +113,8 @@ class _Watch:
     def until(self, timeout: float) -> Healthy | None:
         """Look at once, then every `health_interval` seconds and as soon as anybody listens, until the service is healthy; None where the time is over."""
         deadline = time.monotonic() + timeout
-        health.load()  # now, since a service that was just started needs a moment anyway
+        if self._can_be_asked:
+            health.load()  # now, since a service that was just started needs a moment anyway
         while True:
             pause = min(self._params["health_interval"], _CONNECT_SECONDS)
             if not self._still_refuses(deadline - time.monotonic()):
