@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
 from surefoot.document import printable
-from surefoot.ledger.store import whoami
+from surefoot.ledger.author import whoami
 from surefoot.policy import DECISIONS, STAY, Request, Ruling, holds, person, rule
 from surefoot.saved_plan import MOST_COMPARED, SavedPlan, Source, differences, recent, surroundings
 

@@ -94,6 +94,11 @@ class EnvironmentLock:
         """The same ansible with its processes known as this holder's, so that nobody takes over while one that outlived a dead runner is still at work."""
         return dataclasses.replace(ansible, environment={**ansible.environment, MARK: self.token})
 
+    def ask(self) -> None:
+        """Begin to ask for the lock, which takes a second or two in which other things can be done."""
+        self._keeper = _Keeper(self._ansible, self._variables, self._ttl, self._lose)
+        self._keeper.ask()
+
     def acquire(self) -> t.Iterator[Waiting]:
         """Take the lock, telling each time somebody else has it.
 
@@ -103,16 +108,13 @@ class EnvironmentLock:
         begun = heartbeat.clock()
         again = "then run the same command again"
         while True:
-            keeper = _Keeper(self._ansible, self._variables, self._ttl, self._lose)
-            try:
-                answer = keeper.begin(self._cancelled)
-            except BaseException:
-                keeper.stop()
-                self._give_back()
-                raise
+            if self._keeper is None:
+                self.ask()
+            keeper = t.cast("_Keeper", self._keeper)
+            answer = keeper.begin(self._cancelled)
             if answer.lock:
-                self._keeper = keeper
                 return
+            self._keeper = None
             keeper.stop()
             if not answer.holder:
                 # The answer may have been lost after the lock was taken.
@@ -130,14 +132,18 @@ class EnvironmentLock:
             self._cancelled.wait(min(ASK_AGAIN_SECONDS, max(0.0, self._wait - waited)))
 
     def release(self) -> None:
-        """Stop the heartbeat and give the lock back; never raises. Where that fails, `left_behind` says why."""
+        """Stop the heartbeat and give the lock back, or stop asking for it; never raises. Where that fails, `left_behind` says why."""
         keeper, self._keeper = self._keeper, None
         if keeper is not None and not keeper.end():
             self._give_back()
 
     def __enter__(self) -> t.Self:
-        for waiting in self.acquire():
-            self._waiting(waiting)
+        try:
+            for waiting in self.acquire():
+                self._waiting(waiting)
+        except BaseException:
+            self.release()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None) -> None:
@@ -162,7 +168,7 @@ class EnvironmentLock:
         timer = threading.Timer(self._ttl / 2, stop.set)
         timer.daemon = True
         timer.start()
-        *_others, answer = _answers(self._ansible.run("lock", {**self._variables, "lock_state": "released"}, cancelled=stop))
+        *_others, answer = _answers(self._ansible.run("lock", {**self._variables, "lock_tasks": "release"}, cancelled=stop))
         timer.cancel()
         self.left_behind = "" if answer.done or answer.lost else answer.message
 
@@ -178,10 +184,13 @@ class _Keeper:
         self._ending, self._stop = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=work, name=f"surefoot lock, {work.__name__}", daemon=True) for work in (self._run, self._watch)]
 
+    def ask(self) -> None:
+        """Begin to ask for the lock."""
+        self._threads[0].start()
+
     def begin(self, cancelled: threading.Event) -> _Answer:
-        """Ask for the lock; the first answer. From there on it is kept, if that was the lock."""
-        runner, watcher = self._threads
-        runner.start()
+        """The first answer. From there on the lock is kept, if that was it."""
+        watcher = self._threads[1]
         while True:
             with contextlib.suppress(queue.Empty):
                 answer = self._first.get(timeout=0.1)
@@ -228,7 +237,9 @@ class _Keeper:
         with private_directory() as directory:
             self._heart = directory / "heart"
             heartbeat.begin(str(self._heart))
-            yield from _answers(self._ansible.run("lock", {**self._variables, "lock_state": "kept", "lock_heart": str(self._heart)}, cancelled=self._stop))
+            if self._ending.is_set():
+                self._heart.unlink()
+            yield from _answers(self._ansible.run("lock", {**self._variables, "lock_tasks": "keep", "lock_heart": str(self._heart)}, cancelled=self._stop))
 
     def _watch(self) -> None:
         """A run that hangs is told of in time, too."""

@@ -75,8 +75,8 @@ class Job:
         self._check_name(to)
         self.plan = saved.digest if saved else None
         outcomes: dict[str, Outcome] = {}
-        with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
-            lock = yield from self._lock(stack)
+        with contextlib.ExitStack() as stack:
+            lock, ledger = yield from self._begin(stack)
             surveyed = yield from self._survey(lambda: self.project.survey_to_plan(self.feature, self.environment, ledger, cancelled=self.cancelled))
             if saved:
                 check_saved(saved, self.project.saved_plan(self.feature, self.environment, surveyed=surveyed, releases=saved.releases, ledger=ledger))
@@ -110,8 +110,8 @@ class Job:
         """Undo the last release that is in place; with `to`, everything after that release."""
         self._check_name(to)
         outcomes: dict[str, Outcome] = {}
-        with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
-            lock = yield from self._lock(stack)
+        with contextlib.ExitStack() as stack:
+            lock, ledger = yield from self._begin(stack)
             while True:
                 surveyed = yield from self._survey(lambda: self.project.survey(self.feature, self.environment, cancelled=self.cancelled))
                 if lost := ledger.older_copy():
@@ -145,8 +145,8 @@ class Job:
         """Accept what the hosts hold as the state after `release`: those up to it count as done, and what came after it and is not there any more does not."""
         self._check_name(release)
         check_reason(because)
-        with self.project.ledger() as ledger, contextlib.ExitStack() as stack:
-            lock = yield from self._lock(stack)
+        with contextlib.ExitStack() as stack:
+            lock, ledger = yield from self._begin(stack)
             yield SurveyStarted(feature=self.feature, environment=self.environment)
             surveyed = self.project.survey(self.feature, self.environment, cancelled=self.cancelled)
             self.known.learn_all(surveyed.surveys, surveyed.asked)
@@ -174,8 +174,8 @@ class Job:
             outcome = yield from self._conductor(ledger, None).ask_gates(self._release(release), adopted=adopted)
         return Applied(outcomes={release: outcome})
 
-    def _lock(self, stack: contextlib.ExitStack) -> t.Generator[Event, None, EnvironmentLock]:
-        """This machine's lock first, which costs nothing, then the one that stands with the environment."""
+    def _begin(self, stack: contextlib.ExitStack) -> t.Generator[Event, None, tuple[EnvironmentLock, Ledger]]:
+        """Lock first: this machine's, which costs nothing, then the one that stands with the environment. While its host is asked, the ledger is opened."""
         patterns = list(dict.fromkeys(getattr(self.project.file.hosts, kind) for kind in STEP_KINDS))
         lock = EnvironmentLock(
             # A limit says which hosts are released to; the lock stands on the same host for everybody.
@@ -191,13 +191,15 @@ class Job:
         dead = stack.enter_context(held)
         if dead and (ended := orphans.end(dead)):
             yield OrphansEnded(processes=ended)
-        for waiting in lock.acquire():
-            yield WaitingForLock(holder=waiting.holder, waited=waiting.waited, left=waiting.left)
         stack.callback(lock.check)
         stack.callback(lock.release)
+        lock.ask()
+        ledger = stack.enter_context(self.project.ledger())
+        for waiting in lock.acquire():
+            yield WaitingForLock(holder=waiting.holder, waited=waiting.waited, left=waiting.left)
         # One that is cancelled is killed without its workers, which are in sessions of their own.
         stack.callback(orphans.end, lock.token)
-        return lock
+        return lock, ledger
 
     def _survey(self, look: t.Callable[[], Surveyed]) -> t.Generator[Event, None, Surveyed]:
         """What the hosts hold once nothing is at work there: the lock is ours, so it was begun by somebody who is dead. Raises Busy where it does not end."""

@@ -231,9 +231,9 @@ _ITEM_STATES = {"runner_item_on_ok": "ok", "runner_item_on_failed": "failed", "r
 
 
 def _queue(event: t.Mapping[str, t.Any], events: queue.SimpleQueue[RunEvent], mark: int) -> bool:
-    """Queue what the rest of the runner wants to know of an event. Whether ansible-runner is to keep it: only an event that carries the mark is one of its own.
+    """Queue what the rest of the runner wants to know of an event. Whether ansible-runner is to keep it, which only the statistics are read from in the end.
 
-    Any other is a line of output that belongs to no event, or one that a host made up and wrote into the output.
+    An event that does not carry the mark is a line of output that belongs to no event, or one that a host made up and wrote into the output.
     """
     ours = event.get("job_id") == mark
     try:
@@ -241,7 +241,7 @@ def _queue(event: t.Mapping[str, t.Any], events: queue.SimpleQueue[RunEvent], ma
             events.put(known)
     except Exception:  # noqa: BLE001 - raising here would orphan ansible-playbook
         events.put(Output(text=f"[an event of ansible could not be read: {event.get('event')}]"))
-    return ours
+    return ours and event.get("event") == "playbook_on_stats"
 
 
 def _translate(event: t.Mapping[str, t.Any]) -> t.Iterator[RunEvent]:

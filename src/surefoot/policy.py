@@ -21,7 +21,7 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.contract import R
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import spoken
 from surefoot.document import printable
 from surefoot.freeze import frozen
-from surefoot.ledger.store import timestamp
+from surefoot.ledger.chain import timestamp
 
 if t.TYPE_CHECKING:
     from surefoot.ledger import Entry

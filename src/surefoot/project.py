@@ -18,8 +18,7 @@ from surefoot.application import Application
 from surefoot.decisions import consult
 from surefoot.events import Event
 from surefoot.jobs import Applied, Job, Work
-from surefoot.ledger import Ledger
-from surefoot.ledger.store import whoami
+from surefoot.ledger.author import whoami
 from surefoot.lock import Cancelled
 from surefoot.planning import FeaturePlan, Survey, Surveyed, last_took, plan_feature, planned_artifacts
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, why_none
@@ -27,6 +26,9 @@ from surefoot.policy import Objection, Request, Ruling
 from surefoot.progress import Standing, standings
 from surefoot.saved_plan import MOST_COMPARED, SavedPlan, Source, make_saved_plan, recent
 from surefoot.states import IN_PLACE
+
+if t.TYPE_CHECKING:
+    from surefoot.ledger import Ledger
 
 
 class Applying(collections.abc.Iterator[Event]):

@@ -19,7 +19,8 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Ref
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, reality_digest
 from surefoot.differences import changes
 from surefoot.document import printable
-from surefoot.ledger.store import timestamp, whoami
+from surefoot.ledger.author import whoami
+from surefoot.ledger.chain import timestamp
 
 if t.TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,9 @@ from tests.bench.errors import BenchError
 from tests.bench.runs import BIN
 
 from surefoot.ledger import Ledger
-from surefoot.ledger.chain import canonical_payload, hash_of
+from surefoot.ledger.chain import canonical_payload, hash_of, timestamp
 from surefoot.ledger.engine import create_engine, parse_url
 from surefoot.ledger.schema import ENTRIES
-from surefoot.ledger.store import timestamp
 
 KINDS = ("started", "released", "verified")
 COMMANDS: t.Mapping[str, tuple[str, ...]] = {

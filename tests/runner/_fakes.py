@@ -92,7 +92,7 @@ class World:
 
     def kept(self, variables: t.Mapping[str, t.Any]) -> t.Iterator[RunEvent]:
         """The lock, free, and kept until its holder ends or another has it; or just given back, by a run of its own."""
-        if variables["lock_state"] == "kept":
+        if variables["lock_tasks"] == "keep":
             yield answer("h1", "lock", {"lock": {"token": variables["lock_token"]}, "reason": "it was free"})
             heart = pathlib.Path(variables["lock_heart"])
             while heart.exists() and not self.lock_lost.is_set():

@@ -17,7 +17,7 @@ from surefoot.cli import main
 from surefoot.decisions import consult
 from surefoot.exits import Exit
 from surefoot.ledger import Entry
-from surefoot.ledger.store import whoami
+from surefoot.ledger.author import whoami
 from surefoot.planning import Surveyed
 from surefoot.policy import Request
 from surefoot.project import Project

@@ -33,10 +33,10 @@ class FakeAnsible:
 
     def run(self, playbook: str, variables: t.Mapping[str, t.Any], *, cancelled: threading.Event) -> t.Iterator[t.Any]:
         assert playbook == "lock"
-        if variables["lock_state"] == "kept":
+        if variables["lock_tasks"] == "keep":
             yield from self.kept(pathlib.Path(variables["lock_heart"]), cancelled)
         else:
-            yield from self.say(variables["lock_state"], cancelled)
+            yield from self.say("released", cancelled)
         yield RunEnded(status="failed", rc=2, stats=None)
 
     def kept(self, heart: pathlib.Path, cancelled: threading.Event) -> t.Iterator[t.Any]:
@@ -92,6 +92,15 @@ def test_it_is_given_back_after_an_exception_which_comes_through() -> None:
     with pytest.raises(ZeroDivisionError), lock(ansible):
         raise ZeroDivisionError
     assert ansible.asked[-1] == "released"
+
+
+def test_one_that_was_only_asked_for_is_given_back() -> None:
+    ansible = fake()
+    held = lock(ansible)
+    held.ask()
+    held.release()
+    assert ansible.asked == ["held", "released"]
+    assert held.left_behind == ""
 
 
 def test_a_holder_is_not_waited_for_without_being_told_to() -> None:

@@ -17,7 +17,7 @@ from surefoot.events import ReleaseEnded
 from surefoot.exits import Exit
 from surefoot.jobs import Applied
 from surefoot.ledger import Ledger
-from surefoot.ledger.store import whoami
+from surefoot.ledger.author import whoami
 from surefoot.playbooks import RunEvent
 from surefoot.policy import person
 from surefoot.saved_plan import SavedPlan, Source

@@ -62,7 +62,7 @@ def test_a_lock_is_waited_for_as_long_as_was_said(shop: Write, world: World, mon
     answers = iter([True, True])
 
     def busy(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
-        if variables["lock_state"] == "kept" and next(answers, False):
+        if variables["lock_tasks"] == "keep" and next(answers, False):
             yield answer("h1", "lock", HOLDER, "failed")
             yield ended(["h1"], failed=["h1"])
         else:

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 import surefoot.ledger
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from surefoot.ledger import Ledger, LedgerError
+from surefoot.ledger.author import whoami
 from surefoot.ledger.chain import GENESIS, hash_of
 from surefoot.ledger.engine import parse_url, without_password
 from surefoot.ledger.revisions import REVISIONS
 from surefoot.ledger.schema import ENTRIES, METADATA, VERSION_TABLE
-from surefoot.ledger.store import whoami
 from surefoot.progress import STATES, standings
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)

@@ -14,7 +14,7 @@ from runner.conftest import Write
 from surefoot import Project, decisions
 from surefoot.exits import Exit
 from surefoot.ledger import Entry, Ledger
-from surefoot.ledger.store import whoami
+from surefoot.ledger.author import whoami
 from surefoot.planning import Took, last_took
 from surefoot.playbooks import HostAnswered
 from surefoot.saved_plan import Source

@@ -27,7 +27,7 @@ def command(project_path: pathlib.Path, as_json: bool, by: str, because: str | N
 
     from surefoot import plan_file
     from surefoot.decisions import approve
-    from surefoot.ledger.store import timestamp
+    from surefoot.ledger.chain import timestamp
     from surefoot.policy import DECISIONS, approvals_of
     from surefoot.saved_plan import Source
 

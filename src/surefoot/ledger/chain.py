@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import hashlib
 import json
 import typing as t
@@ -63,6 +64,13 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
+
+
+def timestamp(moment: dt.datetime) -> str:
+    """`moment` as the ledger writes it, all of one length so that they sort. Raises InvalidInput for one without a time zone."""
+    if moment.tzinfo is None:
+        raise InvalidInput("A moment needs a time zone", seen=moment.isoformat())
+    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def canonical_payload(payload: t.Mapping[str, t.Any]) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import getpass
 import json
-import socket
 import typing as t
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
-from surefoot.ledger.chain import GENESIS, Anchor, Entry, Finding, Row, against, canonical_payload, check_chain, hash_of
+from surefoot.ledger.author import whoami
+from surefoot.ledger.chain import GENESIS, Anchor, Entry, Finding, Row, against, canonical_payload, check_chain, hash_of, timestamp
 from surefoot.ledger.engine import create_engine, for_writing, guards_of, lock, parse_url, read_as_it_is, revision_of, upgrade, without_password
 from surefoot.ledger.errors import LedgerError, explained
 from surefoot.ledger.memory import Memory
@@ -199,22 +198,6 @@ class Ledger:
         except (TypeError, ValueError) as error:
             raise LedgerError(f"Entry {row['seq']} is not what was written ({self.where})", seen=str(error), todo="run surefoot history --check") from error
         return Entry(**{**row, "payload": payload})
-
-
-def timestamp(moment: dt.datetime) -> str:
-    """`moment` as the ledger writes it, all of one length so that they sort. Raises InvalidInput for one without a time zone."""
-    if moment.tzinfo is None:
-        raise InvalidInput("A moment needs a time zone", seen=moment.isoformat())
-    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def whoami() -> str:
-    """USER@HOST of this process."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
 
 
 def _check_text(name: str, text: str | None) -> None:
