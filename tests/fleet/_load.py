@@ -22,6 +22,7 @@ class Load:
         self._users: collections.deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = collections.deque()
         self._end = threading.Event()
         self.answers: collections.Counter[str] = collections.Counter()
+        self._failures: list[float] = []
         self.seconds = 0.0
 
     @property
@@ -32,6 +33,11 @@ class Load:
     def failed(self) -> dict[str, int]:
         """What was answered instead of 200, and how often."""
         return {answer: count for answer, count in self.answers.items() if answer != "200"}
+
+    @property
+    def trouble(self) -> float:
+        """Seconds from the first failed request to the last one."""
+        return self._failures[-1] - self._failures[0] if self._failures else 0.0
 
     async def _run(self) -> None:
         began = time.monotonic()
@@ -53,9 +59,12 @@ class Load:
     async def _visit(self, *, keeps: bool) -> None:
         try:
             async with asyncio.timeout(5):
-                self.answers[await self._ask(keeps=keeps)] += 1
+                answer = await self._ask(keeps=keeps)
         except (OSError, EOFError, ValueError, TimeoutError) as error:
-            self.answers[type(error).__name__] += 1
+            answer = type(error).__name__
+        self.answers[answer] += 1
+        if answer != "200":
+            self._failures.append(time.monotonic())
 
     async def _ask(self, *, keeps: bool) -> str:
         reader, writer = self._users.popleft() if keeps and self._users else await asyncio.open_connection(self._address, 80)

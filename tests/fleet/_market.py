@@ -28,7 +28,8 @@ class Shop(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         sick = self.path == "/livez" and (HERE / "fragile").exists() and os.path.exists("{SICK}")
         content = json.dumps({{"version": VERSION, "goods": goods() if self.path == "/goods" else None}}).encode()
-        self.send_response(500 if sick else 200)
+        lame = self.path == "/" and (HERE / "lame").exists()
+        self.send_response(500 if sick or lame else 200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -102,6 +103,8 @@ REVIEWS = {
 VERSIONS: t.Mapping[str, t.Mapping[str, str | bytes]] = {
     "1.0.0": {"page.html": "goods", **GOODS},
     "2.0.0": {"page.html": "goods", **GOODS, **REVIEWS},
+    # Healthy by every look of the release and of the balancer, and no user gets a page.
+    "2.0.8": {"page.html": "", **GOODS, **REVIEWS, "lame": ""},
     "2.0.9": {"page.html": "goods", **GOODS, **REVIEWS, "fragile": ""},
     "2.1.0": {"page.html": "goods and reviews", **GOODS, **REVIEWS},
     "2.2.0": {"page.html": "reviews of goods", **GOODS, **REVIEWS},
@@ -116,6 +119,7 @@ STAFF = {"release": "staff", "enable_feature": {"flag": "reviews", "audience": {
 UI = {"release": "ui", "install": {"version": "2.1.0"}, "restart": {}, "flush_cache": {"prefix": "page:"}}
 EVERYONE = {"release": "everyone", "enable_feature": {"flag": "reviews", "audience": {"everyone": True}}}
 FAT = {"release": "fat", "install": {"version": "2.3.0"}, "restart": {}}
+LAME = {"release": "lame", "install": {"version": "2.0.8"}, "restart": {"batches": [1, "100%"]}}
 FRAGILE = {"release": "fragile", "install": {"version": "2.0.9"}, "restart": {"batches": [1, "100%"]}}
 
 WEB_UNIT = f"""

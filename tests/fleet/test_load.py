@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+
 from tests.fleet._load import users
-from tests.fleet._market import API, FRAGILE, SICK
+from tests.fleet._market import API, FRAGILE, LAME, SICK
 from tests.fleet._shop import WEB, FleetShop
 
 RATE = 220
@@ -43,3 +46,23 @@ def test_nobody_notices_a_new_version_that_is_not_healthy_and_is_taken_back(shop
     assert (after["web1"].live, after["web1"].runs, after["web1"].pool) == ("1.0.0", "1.0.0", "UP")
     assert load.failed == {}
     assert load.requests / load.seconds >= 200
+
+
+def test_what_only_users_notice_is_taken_back_within_one_probe_and_one_way_back(shop: FleetShop, record_property):
+    """P5: the probe feels what neither health checks nor gates see."""
+    rate = 20
+    shop.configure(probes=[{"name": "front", "http": {"url": f"http://{shop.front}/", "rate": rate}}])
+    shop.feature(LAME)
+    before = shop.hosts()
+    with users(shop.front, rate=RATE) as load:
+        done = shop.apply()
+    assert done.returncode == 5, done.stdout[-3000:] + done.stderr
+    assert '"rolled_back": true' in done.stdout
+    after = shop.hosts()
+    assert {name: after[name] for name in WEB[1:]} == {name: before[name] for name in WEB[1:]}
+    assert (after["web1"].live, after["web1"].runs, after["web1"].pool) == ("1.0.0", "1.0.0", "UP")
+    entries = json.loads(shop.surefoot("history", "--json").stdout)["entries"]
+    moments = {entry["kind"]: dt.datetime.fromisoformat(entry["at"]) for entry in entries}
+    way_back = (moments["rolled_back"] - moments["rolling_back"]).total_seconds()
+    record_property("trouble and way back in seconds", (load.trouble, way_back))
+    assert 0 < load.trouble <= 1 / rate + way_back, (load.trouble, way_back)
