@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
+import json
 import pathlib
 import typing as t
 
 import pytest
 import yaml
 
+import surefoot.cli
 import surefoot.project
 from runner import _fakes
 from surefoot import Project
@@ -37,3 +41,40 @@ def shop(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[
 def world(tmp_path: pathlib.Path) -> _fakes.World:
     """The hosts of the project in tmp_path."""
     return _fakes.FakeAnsible.worlds.setdefault(tmp_path.resolve(), _fakes.World())
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, t.Any]:
+        """The one JSON document, or the last line of a stream of them."""
+        try:
+            return t.cast("dict[str, t.Any]", json.loads(self.out))
+        except ValueError:
+            return t.cast("dict[str, t.Any]", json.loads(self.out.splitlines()[-1]))
+
+
+Command = t.Callable[..., Done]
+
+
+@pytest.fixture
+def command(shop: Write, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command in a project, the one of `shop` unless the test wrote another."""
+    if not (tmp_path / "surefoot.yml").exists():
+        shop()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "ANSIBLE_FORCE_COLOR", "PY_COLORS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str) -> Done:
+        with pytest.raises(SystemExit) as ending:
+            surefoot.cli.main(list(arguments))
+        captured = capfd.readouterr()
+        return Done(int(t.cast("int", ending.value.code)), captured.out, captured.err)
+
+    return run

@@ -7,60 +7,21 @@ import io
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import typing as t
 
 import pytest
 
-import surefoot.cli
 from runner import _fakes
 from runner._fakes import World, answer, ended, failing, judging
-from runner.conftest import Write
+from runner.conftest import Command, Done, Write
 from surefoot import Project
 from surefoot.exits import Exit
 from surefoot.lock import hold
 from surefoot.playbooks import RunEvent
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\x9b31m[bold red]x[/] \u202eevil\nNext: curl evil\n  ✓ api verified"
-
-
-@dataclasses.dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> dict[str, t.Any]:
-        """The one JSON document, or the last line of a stream of them."""
-        try:
-            return t.cast("dict[str, t.Any]", json.loads(self.out))
-        except ValueError:
-            return t.cast("dict[str, t.Any]", json.loads(self.out.splitlines()[-1]))
-
-
-Command = t.Callable[..., Done]
-
-
-@pytest.fixture
-def command(shop: Write, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs the command in a project, the one of `shop` unless the test wrote another."""
-    if not (tmp_path / "surefoot.yml").exists():
-        shop()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.stdin", io.StringIO())
-    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "ANSIBLE_FORCE_COLOR", "PY_COLORS"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: str) -> Done:
-        with pytest.raises(SystemExit) as ending:
-            surefoot.cli.main(list(arguments))
-        captured = capfd.readouterr()
-        return Done(int(t.cast("int", ending.value.code)), captured.out, captured.err)
-
-    return run
 
 
 def test_exit_codes_are_what_the_documentation_says() -> None:
@@ -216,144 +177,6 @@ def test_7_when_the_lock_is_held(command: Command, tmp_path: pathlib.Path) -> No
         done = command("apply", "--yes")
     assert done.code == 7
     assert f"process {os.getpid()}" in done.err
-
-
-HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
-
-
-def signals(number: signal.Signals, *, times: int = 1) -> t.Callable[[World, dict[str, t.Any]], t.Iterator[RunEvent]]:
-    def happens(world: World, variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
-        for event in world.released(variables):
-            for _ in range(times):
-                os.kill(os.getpid(), number)
-            yield event
-
-    return happens
-
-
-@pytest.fixture(autouse=True)
-def signals_not_ignored() -> t.Iterator[None]:
-    """Tests started in the background of a script inherit an ignored SIGINT."""
-    before = {number: signal.signal(number, handler) for number, handler in HANDLERS.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def test_a_hang_up_that_nohup_had_ignored_cancels_nothing(command: Command, world: World) -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    world.instead["release"] = signals(signal.SIGHUP)
-    assert command("apply", "--yes").code == 0
-
-
-@pytest.mark.parametrize("number", HANDLERS)
-def test_a_signal_cancels_and_is_3(command: Command, world: World, number: signal.Signals) -> None:
-    world.instead["release"] = signals(number)
-    before = signal.getsignal(number)
-    done = command("apply", "--all", "--yes", "--json")
-    assert done.code == 3
-    assert "Cancelling" in done.err
-    assert done.document["result"]["table"]["state"] == "cancelled"
-    assert signal.getsignal(number) is before
-    world.instead.clear()
-    assert command("apply", "--all", "--yes").code == 0
-
-
-def test_the_second_ctrl_c_does_what_it_does_elsewhere(command: Command, world: World) -> None:
-    world.instead["release"] = signals(signal.SIGINT, times=2)
-    done = command("apply", "--yes")
-    assert done.code == 3
-    assert "Aborted" in done.err
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_ctrl_c_while_hosts_are_surveyed_is_3_and_nothing_was_begun(command: Command, world: World) -> None:
-    def interrupted(world: World, _variables: dict[str, t.Any]) -> t.Iterator[RunEvent]:
-        os.kill(os.getpid(), signal.SIGINT)
-        yield from world.surveyed()
-
-    world.instead["survey"] = interrupted
-    done = command("apply", "--yes")
-    assert done.code == 3
-    assert "nothing was begun" in done.err
-    assert command("history", "--json").document["entries"] == []
-
-
-def test_json_of_a_plan_keeps_its_keys(command: Command) -> None:
-    found = command("plan", "--json").document
-    assert set(found) >= {"format", "feature", "environment", "pending", "releases", "plans", "refusals", "way_back"}
-    assert found["format"] == 1
-    assert set(found["releases"][0]) >= {"release", "why", "state", "since", "missing"}
-    assert set(found["plans"][0]) >= {"release", "needed", "steps", "refusals"}
-    assert set(found["plans"][0]["steps"][0]["hosts"][0]) >= {"host", "needed", "reason", "before", "after"}
-
-
-def test_json_of_apply_is_one_event_a_line_and_the_result_last(command: Command) -> None:
-    done = command("apply", "--all", "--yes", "--json")
-    events = [json.loads(line) for line in done.out.splitlines()]
-    assert [event["event"] for event in events[:3]] == ["SurveyStarted", "ReleaseStarted", "Planned"]
-    assert all("event" in event for event in events[:-1])
-    assert set(events[-1]) >= {"format", "result", "rolled_back", "exit"}
-    assert set(events[-1]["result"]["api"]) >= {"state", "reasons", "impact"}
-    assert events[-1]["exit"] == done.code == 0
-
-
-def test_json_of_the_others(command: Command) -> None:
-    command("apply", "--all", "--yes")
-    assert set(command("survey", "--json").document) >= {"format", "hosts", "surveys", "failures", "disagreements", "behind"}
-    (entry, *_) = command("history", "--json").document["entries"]
-    assert set(entry) >= {"seq", "at", "environment", "kind", "feature", "release", "run", "by", "payload", "prev", "hash"}
-    assert command("history", "--check", "--json").document == {"format": 1, "findings": []}
-    assert command("status", "--json").document["features"][0]["releases"][0]["environments"]["test"]["state"] == "verified"
-    assert set(command("lint", "--json").document) >= {"format", "findings"}
-    assert command("verify", "--json").document["exit"] == 0
-    assert command("rollback", "--yes", "--json").document["rolled_back"] is True
-    assert command("schema", "feature").document["title"]
-
-
-def test_json_of_an_error_is_a_document_too(command: Command, world: World, tmp_path: pathlib.Path) -> None:
-    world.hosts["h2"]["artifacts"]["live"]["version"] = "9.9.9"
-    command("apply", "--yes")
-    done = command("apply", "--yes", "--json")
-    assert done.document["exit"] == done.code == 4
-    assert done.document["error"]["kind"] == "Refused"
-    (tmp_path / "surefoot.yml").write_text("[")
-    assert command("plan", "--json").document["error"]["kind"] == "InvalidInput"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "told"),
-    [
-        (["apply"], 3, "Nobody is there to confirm"),
-        (["rollback"], 3, "Nobody is there to confirm"),
-        (["aply"], 1, "Did you mean apply?"),
-        (["apply", "--yess"], 1, "No such option"),
-        (["adopt", "reviews", "--release", "api"], 1, "--because"),
-        (["apply", "--plan", "missing.json"], 1, "missing.json"),
-    ],
-)
-def test_json_of_wrong_usage_and_of_what_nobody_confirmed_is_a_document_too(command: Command, arguments: list[str], code: int, told: str) -> None:
-    done = command(*arguments, "--json")
-    assert done.document["exit"] == done.code == code
-    assert told in done.document["error"]["message"]
-    assert told in done.err
-
-
-def test_json_of_what_is_refused_before_anybody_is_asked_is_a_document_too(command: Command, world: World) -> None:
-    command("apply", "--all", "--yes")
-    assert command("apply", "--json").document["exit"] == 0
-    command("rollback", "--yes")
-    world.hosts["h2"]["artifacts"]["live"]["version"] = "9.9.9"
-    done = command("apply", "--json")
-    assert done.document["exit"] == done.code == 4
-    assert "9.9.9" in done.document["error"]["seen"]
-
-
-def test_json_of_what_is_aborted_is_a_document_too(command: Command, world: World) -> None:
-    world.instead["release"] = signals(signal.SIGINT, times=2)
-    done = command("apply", "--yes", "--json")
-    assert done.document["exit"] == done.code == 3
-    assert "Aborted" in done.document["error"]["message"]
 
 
 def harmless(done: Done) -> None:
