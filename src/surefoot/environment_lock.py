@@ -238,7 +238,7 @@ class _Keeper:
             self._heart = directory / "heart"
             heartbeat.begin(str(self._heart))
             if self._ending.is_set():
-                self._heart.unlink()
+                self._heart.unlink(missing_ok=True)
             yield from _answers(self._ansible.run("lock", {**self._variables, "lock_tasks": "keep", "lock_heart": str(self._heart)}, cancelled=self._stop))
 
     def _watch(self) -> None:
