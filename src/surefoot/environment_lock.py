@@ -111,7 +111,7 @@ class EnvironmentLock:
             if self._keeper is None:
                 self.ask()
             keeper = t.cast("_Keeper", self._keeper)
-            answer = keeper.begin(self._cancelled)
+            answer = keeper.first_answer(self._cancelled)
             if answer.lock:
                 return
             self._keeper = None
@@ -188,14 +188,13 @@ class _Keeper:
         """Begin to ask for the lock."""
         self._threads[0].start()
 
-    def begin(self, cancelled: threading.Event) -> _Answer:
-        """The first answer. From there on the lock is kept, if that was it."""
-        watcher = self._threads[1]
+    def first_answer(self, cancelled: threading.Event) -> _Answer:
+        """Wait for it. From there on the lock is kept, if that was it."""
         while True:
             with contextlib.suppress(queue.Empty):
                 answer = self._first.get(timeout=0.1)
                 if answer.lock:
-                    watcher.start()
+                    self._threads[1].start()
                 return answer
             if cancelled.is_set():
                 self._stop.set()

@@ -5,11 +5,24 @@ from __future__ import annotations
 import datetime as dt
 import json
 
-from tests.fleet._load import users
+from tests.fleet._load import Load, users
 from tests.fleet._market import API, FRAGILE, LAME, SICK
 from tests.fleet._shop import WEB, FleetShop
 
 RATE = 220
+
+
+def load_while_the_first_batch_is_taken_back(shop: FleetShop) -> Load:
+    """What users met during a release that fails on the first host, goes back there, and never comes to the others."""
+    before = shop.hosts()
+    with users(shop.front, rate=RATE) as load:
+        done = shop.apply()
+    assert done.returncode == 5, done.stdout[-3000:] + done.stderr
+    assert '"rolled_back": true' in done.stdout
+    after = shop.hosts()
+    assert {name: after[name] for name in WEB[1:]} == {name: before[name] for name in WEB[1:]}
+    assert (after["web1"].live, after["web1"].runs, after["web1"].pool) == ("1.0.0", "1.0.0", "UP")
+    return load
 
 
 def test_nobody_notices_a_rolling_restart(shop: FleetShop):
@@ -36,14 +49,7 @@ def test_nobody_notices_a_new_version_that_is_not_healthy_and_is_taken_back(shop
     shop.feature(FRAGILE)
     shop.set(restart_health_timeout=8)
     shop.everywhere(f"touch {SICK}")
-    before = shop.hosts()
-    with users(shop.front, rate=RATE) as load:
-        done = shop.apply()
-    assert done.returncode == 5, done.stdout[-3000:] + done.stderr
-    assert '"rolled_back": true' in done.stdout
-    after = shop.hosts()
-    assert {name: after[name] for name in WEB[1:]} == {name: before[name] for name in WEB[1:]}
-    assert (after["web1"].live, after["web1"].runs, after["web1"].pool) == ("1.0.0", "1.0.0", "UP")
+    load = load_while_the_first_batch_is_taken_back(shop)
     assert load.failed == {}
     assert load.requests / load.seconds >= 200
 
@@ -53,14 +59,7 @@ def test_what_only_users_notice_is_taken_back_within_one_probe_and_one_way_back(
     rate = 20
     shop.configure(probes=[{"name": "front", "http": {"url": f"http://{shop.front}/", "rate": rate}}])
     shop.feature(LAME)
-    before = shop.hosts()
-    with users(shop.front, rate=RATE) as load:
-        done = shop.apply()
-    assert done.returncode == 5, done.stdout[-3000:] + done.stderr
-    assert '"rolled_back": true' in done.stdout
-    after = shop.hosts()
-    assert {name: after[name] for name in WEB[1:]} == {name: before[name] for name in WEB[1:]}
-    assert (after["web1"].live, after["web1"].runs, after["web1"].pool) == ("1.0.0", "1.0.0", "UP")
+    load = load_while_the_first_batch_is_taken_back(shop)
     entries = json.loads(shop.surefoot("history", "--json").stdout)["entries"]
     moments = {entry["kind"]: dt.datetime.fromisoformat(entry["at"]) for entry in entries}
     way_back = (moments["rolled_back"] - moments["rolling_back"]).total_seconds()

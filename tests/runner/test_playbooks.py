@@ -60,7 +60,7 @@ def marked(given: t.Mapping[str, t.Any], event: t.Mapping[str, t.Any]) -> dict[s
 def emit(*events: t.Mapping[str, t.Any]) -> t.Callable[..., None]:
     def does(given: dict[str, t.Any]) -> None:
         for event in events:
-            given["event_handler"](marked(given, event))
+            assert given["event_handler"](marked(given, event)) is (event["event"] == "playbook_on_stats")
 
     return does
 
