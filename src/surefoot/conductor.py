@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import math
 import threading
 import time
 import types
@@ -33,6 +32,9 @@ FEEL_SECONDS = 0.2
 
 LONGEST_ROLL_SECONDS = 3600.0
 """How long a release that is still being done may go on: so many good answers may come yet, and make a share of errors small."""
+
+LONGEST_STEP_MS = 366 * 24 * 3600 * 1000
+"""A year. Sums of such numbers can still be told."""
 
 CLOSING_SECONDS = 60.0
 """How long gates may take that are asked at the end of a soak."""
@@ -343,9 +345,9 @@ def _kind_of(error: t.Any) -> t.Any:
 
 
 def _took(step: t.Mapping[str, t.Any]) -> float:
-    """The milliseconds a step says it took; 0 where that is no number, or one that ansible masked since it happens to be a secret."""
+    """The milliseconds a step says it took; 0 where no step takes so long, and where ansible masked the number since it happens to be a secret."""
     took = step.get("duration_ms")
-    return took if isinstance(took, (int, float)) and 0 <= took < math.inf else 0
+    return took if isinstance(took, (int, float)) and 0 <= took < LONGEST_STEP_MS else 0
 
 
 def _nothing() -> t.Generator[Event, None, Outcome]:

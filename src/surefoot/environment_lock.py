@@ -234,11 +234,13 @@ class _Keeper:
 
     def _said(self) -> t.Iterator[_Answer]:
         with private_directory() as directory:
-            self._heart = directory / "heart"
-            heartbeat.begin(str(self._heart))
+            heart = directory / "heart"
+            heartbeat.begin(str(heart))
+            # Known from here on only: an end() that comes earlier must not take away what is still being made.
+            self._heart = heart
             if self._ending.is_set():
-                self._heart.unlink(missing_ok=True)
-            yield from _answers(self._ansible.run("lock", {**self._variables, "lock_tasks": "keep", "lock_heart": str(self._heart)}, cancelled=self._stop))
+                heart.unlink(missing_ok=True)
+            yield from _answers(self._ansible.run("lock", {**self._variables, "lock_tasks": "keep", "lock_heart": str(heart)}, cancelled=self._stop))
 
     def _watch(self) -> None:
         """A run that hangs is told of in time, too."""

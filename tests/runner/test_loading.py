@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
@@ -183,7 +183,6 @@ def survives(content: bytes) -> None:
             str(error).encode()
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
 @example(b"\xff\xfe")
 @example(b"%YAML 9.9\n---\na")
@@ -194,7 +193,6 @@ def test_any_bytes_are_a_model_or_a_refusal(content: bytes) -> None:
     survives(content)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="feature: releases-[]{}&*!|>'\"#%@\\\n 01.<?,x~", max_size=200))
 def test_any_text_that_looks_like_yaml_is_a_model_or_a_refusal(text: str) -> None:
     survives(text.encode())
@@ -220,13 +218,11 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
 @given(_VALUES)
 def test_any_value_is_a_model_or_a_refusal(value: t.Any) -> None:
     survives(yaml.safe_dump(value, allow_unicode=True).encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=200, deadline=None)
 @given(_VALUES, st.sampled_from(["feature", "release", "migrate", "install", "restart", "verify", "impact", "soak", "hooks", "why", "enable_feature"]))
 def test_any_value_in_the_place_of_another_is_a_model_or_a_refusal(value: t.Any, key: str) -> None:
     feature = yaml.safe_load(FEATURE)
