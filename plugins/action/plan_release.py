@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Busy, Refused, SurefootError, describe
 from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
 from ansible_collections.surefoot.release.plugins.plugin_utils import at_work
+from ansible_collections.surefoot.release.plugins.plugin_utils.awaited import awaited
 from ansible_collections.surefoot.release.plugins.plugin_utils.contract import Refusal, spoken
 from ansible_collections.surefoot.release.plugins.plugin_utils.plain import plain
 from ansible_collections.surefoot.release.plugins.plugin_utils.plan import Plan, at_ramp_stage, has_staged, here, plan_release, unused
@@ -32,9 +33,14 @@ class ActionModule(ActionBase):
                 "scope": {"type": "dict", "required": True},
                 "ramp": {"type": "float"},
                 "away": {"type": "list", "elements": "str", "default": []},
+                "decision": {"type": "path"},
                 "live_before": {"type": "path"},
             }
         )
+        try:
+            decision = awaited(args["decision"]) if args["decision"] else {}
+        except Refused as error:
+            raise AnsibleActionFail(str(error)) from error
         scope = args["scope"]
         hosts = _within_limit(scope["hosts"], variables)
         answers = {host: variables["hostvars"][host].get("survey_result", {}) for host in variables["ansible_play_hosts_all"]}
@@ -76,6 +82,7 @@ class ActionModule(ActionBase):
                 "activates_apart": wanted.activates_apart,
                 "unused": list(unused(wanted, _pools(variables))),
                 "final": stage is release,
+                "reversible_only": bool(decision.get("reversible_only")),
             },
             "surefoot_root": scope["root"],
             "surefoot_app": scope["app"],

@@ -7,10 +7,12 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
 from ansible_collections.surefoot.release.plugins.plugin_utils.at_work import LOOK_SECONDS, waited_for
+from ansible_collections.surefoot.release.plugins.plugin_utils.awaited import awaited
 from ansible_collections.surefoot.release.plugins.plugin_utils.known_artifacts import known_artifacts
 from ansible_collections.surefoot.release.plugins.plugin_utils.surveying import SurveyingAction
 from ansible_collections.surefoot.release.plugins.plugin_utils.text import one_line
@@ -23,6 +25,8 @@ class ActionModule(SurveyingAction):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         versions, scope = self._task.args.pop("artifacts", None), self._task.args.get("scope")
+        if begin := self._task.args.pop("begin", None):
+            versions = _awaited(begin)["artifacts"]
         result = self._settled(float(self._task.args.pop("wait", 0) or 0), variables)
         # One host answers for all: an artifact may be large, and every host would read the same one.
         if versions and scope and variables["inventory_hostname"] == _first_to_install(scope, variables):
@@ -48,6 +52,13 @@ class ActionModule(SurveyingAction):
             return self._templar.copy_with_new_env(available_variables=told).template(variables[name]) if name in variables else None
         except AnsibleError:
             return None
+
+
+def _awaited(path: str) -> dict[str, t.Any]:
+    try:
+        return t.cast("dict[str, t.Any]", awaited(path))
+    except Refused as error:
+        raise AnsibleActionFail(str(error)) from error
 
 
 def _first_to_install(scope: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> str | None:

@@ -23,13 +23,18 @@ options:
   release:
     description:
       - The name of the release.
-      - Needed unless O(whole_feature) is set.
+      - Needed unless O(whole_feature) or O(decided) is set.
     type: str
     default: ""
   whole_feature:
     description: Give the scope of all releases of the feature together, which is only good for a survey.
     type: bool
     default: false
+  decided:
+    description:
+      - A file that says which O(release) it is, in a JSON mapping, once that is decided. It is waited for as long as the run goes on.
+    type: str
+    default: ""
   project:
     description: Path of the project file.
     type: path
@@ -72,6 +77,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, SurefootError
+from ansible_collections.surefoot.release.plugins.plugin_utils.awaited import awaited
 from ansible_collections.surefoot.release.plugins.plugin_utils.scope import NOWHERE, scope_of, with_names
 
 _KNOWN: dict[t.Hashable, dict[str, t.Any]] = {}
@@ -88,11 +94,15 @@ class LookupModule(LookupBase):
         path = os.path.abspath(self.get_option("project"))
         try:
             features = [self._content(term, os.path.dirname(path)) for term in terms]
-            release = None if self.get_option("whole_feature") else self._named("release", self.get_option("release"))
+            release = None if self.get_option("whole_feature") else self._named("release", self.get_option("release") or self._decided())
             scopes = [self._scope(path, feature, release, (variables or {}).get("groups") or {}) for feature in features]
         except SurefootError as error:
             raise AnsibleLookupError(str(error)) from error
         return [self._resolved(scope) if self.get_option("resolve") else scope for scope in scopes]
+
+    def _decided(self) -> str:
+        path = self.get_option("decided")
+        return str(awaited(path)["release"]) if path else ""
 
     def _scope(self, path: str, feature: t.Mapping[str, t.Any] | str, release: str | None, groups: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
         """The scope, of files worked out once in a run: it is a variable of plays, and every task on every host would work it out again."""

@@ -37,6 +37,11 @@ options:
     type: list
     elements: str
     default: []
+  decision:
+    description:
+      - A file on the controller that says that the release may begin. It is waited for as long as the run goes on.
+      - It holds a JSON mapping. With C(reversible_only) what is migrated has to have a way down.
+    type: path
   live_before:
     description:
       - A JSON file on the controller with the version by host that was live when the release was first begun, where it was begun before and is not done.

@@ -62,6 +62,11 @@ options:
       - A JSON file on the controller with surveys by host, each C({survey, asked}) as this module returned them a moment ago.
       - One that was asked all that is asked now is the answer, and the host is not asked again. The runner gives what it surveyed under the same lock.
     type: path
+  begin:
+    description:
+      - A file that appears on the controller when the survey may begin. It is waited for as long as the run goes on.
+      - It holds a JSON mapping with the O(artifacts) to tell of. The runner starts its run of a release while it asks for the lock.
+    type: path
   artifacts:
     description:
       - Versions of which the controller is to tell the digest of the artifact, by C(install_sha256) or by the file C(install_artifact) names, where it can.

@@ -12,7 +12,7 @@ import typing as t
 Answer = t.Mapping[str, t.Any]
 """What a beat brought: `failed` where the lock could not be refreshed, `lost` where it is certain that another has it, or nobody."""
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.03
 """How often is looked whether the holder has ended."""
 
 

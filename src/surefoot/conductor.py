@@ -14,10 +14,11 @@ from ansible_collections.surefoot.release.plugins.module_utils.errors import Bus
 from ansible_collections.surefoot.release.plugins.plugin_utils.fleet import told_left_drained
 from ansible_collections.surefoot.release.plugins.plugin_utils.release import STEP_KINDS, Release
 from ansible_collections.surefoot.release.plugins.plugin_utils.units import seconds
+from surefoot.early_run import Decision, EarlyRun
 from surefoot.events import AnsibleOutput, Event, GateAsked, HostFailed, LeftDrained, PhaseStarted, ReleaseEnded, Soaking, StepDone
 from surefoot.known_surveys import KnownSurveys
 from surefoot.planning import artifact_digests, live_before
-from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, TaskStarted
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, Stop, TaskStarted
 from surefoot.progress import Standing
 from surefoot.watch import Watch
 
@@ -84,6 +85,8 @@ class Conductor:
     watch: Watch
     cancelled: threading.Event
     known: KnownSurveys = dataclasses.field(default_factory=KnownSurveys)
+    early: EarlyRun | None = None
+    """The run of the release to be performed, where one was started already."""
     reversible_only: bool = False
     """Whether a migration without a way down is refused, which may be seen only once its artifact is staged."""
     surveys: dict[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
@@ -239,8 +242,7 @@ class Conductor:
         verdicts: set[str] = set()
         play = ""
         ended: RunEnded | None = None
-        documents = {**documents, **({"survey_known": known} if (known := self.known.take()) else {})}
-        for event in self.ansible.run(playbook, {**self.variables, **variables}, documents=documents, cancelled=feeling or self.cancelled):
+        for event in self._run(playbook, hosts, variables, documents, feeling or self.cancelled):
             match event:
                 case TaskStarted():
                     if event.play != play:
@@ -267,6 +269,19 @@ class Conductor:
             return Outcome(state="failed", reasons=feeling.reasons)
         refused = bool(busy) and all(busy) and not self.changed
         return _judge(ended, hosts, failures, verdicts, cancelled=self.cancelled.is_set(), refused=refused)
+
+    def _run(
+        self, playbook: str, hosts: t.Sequence[str], variables: t.Mapping[str, t.Any], documents: t.Mapping[str, t.Any], stop: Stop
+    ) -> t.Iterator[RunEvent]:
+        known, early = self.known.take(), self.early
+        self.early = None
+        if early:
+            reversible_only = bool(variables.get("migrate_reversible_only"))
+            return early.go(
+                Decision(release=variables["release"], hosts=hosts, reversible_only=reversible_only, live_before=documents["record_live_before"]), stop
+            )
+        documents = {**documents, **({"survey_known": known} if known else {})}
+        return self.ansible.run(playbook, {**self.variables, **variables}, documents=documents, cancelled=stop)
 
     def _done(self, release: Release) -> dict[str, t.Any]:
         """What the ledger keeps of a release that was done: out of which artifact, and for each kind of step how long it took on its slowest host."""

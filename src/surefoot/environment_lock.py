@@ -86,9 +86,9 @@ class EnvironmentLock:
         self._variables: dict[str, t.Any] = {**known, "lock_command": command, **({"lock_owner": owner} if owner else {})}
 
     @property
-    def variables(self) -> dict[str, str]:
-        """What a playbook run under this lock needs to make sure, before each phase, that the lock is still held."""
-        return {"lock_token": self.token}
+    def variables(self) -> dict[str, bool]:
+        """What a playbook that is run under this lock is told, so that it takes none itself."""
+        return {"lock_elsewhere": True}
 
     def marked(self, ansible: Ansible) -> Ansible:
         """The same ansible with its processes known as this holder's, so that nobody takes over while one that outlived a dead runner is still at work."""

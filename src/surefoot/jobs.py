@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import threading
 import time
 import typing as t
@@ -19,6 +20,7 @@ from surefoot.adoption import adoption, held
 from surefoot.conductor import Conductor, Outcome
 from surefoot.decisions import adopt, check_reason
 from surefoot.differences import changes
+from surefoot.early_run import EarlyRun
 from surefoot.environment_lock import EnvironmentLock
 from surefoot.events import Event, OrphansEnded, Planned, ReleaseEnded, ReleaseStarted, SurveyStarted, WaitingForLock, WaitingForOrphans
 from surefoot.known_surveys import KnownSurveys
@@ -26,6 +28,7 @@ from surefoot.lock import hold
 from surefoot.planning import FeaturePlan, Surveyed, before_of, concerned, nothing_live
 from surefoot.progress import Progress, ReleaseProgress
 from surefoot.saved_plan import SavedPlan, check_saved
+from surefoot.states import IN_PLACE
 from surefoot.watch import Watch
 
 if t.TYPE_CHECKING:
@@ -76,8 +79,9 @@ class Job:
         self.plan = saved.digest if saved else None
         outcomes: dict[str, Outcome] = {}
         with contextlib.ExitStack() as stack:
-            lock, ledger = yield from self._begin(stack)
-            surveyed = yield from self._survey(lambda: self.project.survey_to_plan(self.feature, self.environment, ledger, cancelled=self.cancelled))
+            lock, ledger, early = yield from self._begin(stack, self._early)
+            artifacts = self.project.versions_to_come(self.feature, self.environment, ledger)
+            surveyed = yield from self._survey(artifacts, early)
             if saved:
                 check_saved(saved, self.project.saved_plan(self.feature, self.environment, surveyed=surveyed, releases=saved.releases, ledger=ledger))
             content = saved.content if saved else self._content()
@@ -93,7 +97,8 @@ class Job:
                 if stopped:
                     yield ReleaseEnded(release=name, outcome=stopped.state, reasons=stopped.reasons)
                     return Applied(outcomes={**outcomes, name: stopped})
-                conductor = self._conductor(ledger, lock)
+                conductor = self._conductor(ledger, lock, _if_it_fits(early, following))
+                early = None
                 conductor.reversible_only = not (without_way_back or nothing_live(surveyed.surveys))
                 with conductor.watch:
                     outcome, rolled_back = yield from self._perform(conductor, lock, following, planned, surveyed, auto_rollback=auto_rollback)
@@ -111,9 +116,9 @@ class Job:
         self._check_name(to)
         outcomes: dict[str, Outcome] = {}
         with contextlib.ExitStack() as stack:
-            lock, ledger = yield from self._begin(stack)
+            lock, ledger, _early = yield from self._begin(stack)
             while True:
-                surveyed = yield from self._survey(lambda: self.project.survey(self.feature, self.environment, cancelled=self.cancelled))
+                surveyed = yield from self._survey()
                 if lost := ledger.older_copy():
                     seen = "\n".join(finding.message for finding in lost)
                     raise Refused("The ledger is an older copy, so it is not known what is to be undone", seen=seen, todo="bring the newer copy back")
@@ -146,7 +151,7 @@ class Job:
         self._check_name(release)
         check_reason(because)
         with contextlib.ExitStack() as stack:
-            lock, ledger = yield from self._begin(stack)
+            lock, ledger, _early = yield from self._begin(stack)
             yield SurveyStarted(feature=self.feature, environment=self.environment)
             surveyed = self.project.survey(self.feature, self.environment, cancelled=self.cancelled)
             self.known.learn_all(surveyed.surveys, surveyed.asked)
@@ -174,8 +179,13 @@ class Job:
             outcome = yield from self._conductor(ledger, None).ask_gates(self._release(release), adopted=adopted)
         return Applied(outcomes={release: outcome})
 
-    def _begin(self, stack: contextlib.ExitStack) -> t.Generator[Event, None, tuple[EnvironmentLock, Ledger]]:
-        """Lock first: this machine's, which costs nothing, then the one that stands with the environment. While its host is asked, the ledger is opened."""
+    def _begin(
+        self, stack: contextlib.ExitStack, early: t.Callable[[EnvironmentLock, Ledger], EarlyRun | None] = lambda _lock, _ledger: None
+    ) -> t.Generator[Event, None, tuple[EnvironmentLock, Ledger, EarlyRun | None]]:
+        """Lock first: this machine's, which costs nothing, then the one that stands with the environment.
+
+        While its host is asked, the ledger is opened, and a run that is most likely to come is started `early`.
+        """
         patterns = list(dict.fromkeys(getattr(self.project.file.hosts, kind) for kind in STEP_KINDS))
         lock = EnvironmentLock(
             # A limit says which hosts are released to; the lock stands on the same host for everybody.
@@ -195,16 +205,35 @@ class Job:
         stack.callback(lock.release)
         lock.ask()
         ledger = stack.enter_context(self.project.ledger())
-        for waiting in lock.acquire():
-            yield WaitingForLock(holder=waiting.holder, waited=waiting.waited, left=waiting.left)
         # One that is cancelled is killed without its workers, which are in sessions of their own.
         stack.callback(orphans.end, lock.token)
-        return lock, ledger
+        run = early(lock, ledger)
+        if run:
+            stack.callback(run.stop)
+            run.start()
+        for waiting in lock.acquire():
+            if run:
+                # Who has the lock changes what it was started by.
+                run.stop()
+            yield WaitingForLock(holder=waiting.holder, waited=waiting.waited, left=waiting.left)
+        return lock, ledger, run
 
-    def _survey(self, look: t.Callable[[], Surveyed]) -> t.Generator[Event, None, Surveyed]:
+    def _early(self, lock: EnvironmentLock, ledger: Ledger) -> EarlyRun | None:
+        """The run of what is next, where by the ledger anything is, and that is done by a single run."""
+        standings = self.project.standings(self.feature, self.environment, ledger)
+        following = next((one for one in self.project.feature(self.feature).parsed() if standings[one.name].state not in IN_PLACE), None)
+        if following is None or self.project.limit or not _is_one_run(following):
+            return None
+        run = _new_run()
+        return EarlyRun(lock.marked(self.project.ansible(self.environment)), self._variables(run, lock), run=run, cancelled=self.cancelled)
+
+    def _survey(self, artifacts: t.Sequence[str] = (), early: EarlyRun | None = None) -> t.Generator[Event, None, Surveyed]:
         """What the hosts hold once nothing is at work there: the lock is ours, so it was begun by somebody who is dead. Raises Busy where it does not end."""
+        look = functools.partial(self.project.survey, self.feature, self.environment, cancelled=self.cancelled, artifacts=artifacts)
         yield SurveyStarted(feature=self.feature, environment=self.environment)
-        surveyed = look()
+        surveyed = look() if early is None or early.is_set() else self.project.understand(early.survey(artifacts), cancelled=self.cancelled)
+        if early and surveyed.at_work:
+            early.stop()
         deadline = time.monotonic() + self.orphan_wait
         while surveyed.at_work and (left := deadline - time.monotonic()) > 0:
             steps = ({"host": host, **step} for host, found in surveyed.at_work.items() for step in found)
@@ -281,10 +310,13 @@ class Job:
         outcome = yield from conductor.roll_back(release, back.release, content, concerned(back.release, surveyed.hosts))
         return outcome if outcome.ok else None
 
-    def _conductor(self, ledger: Ledger, lock: EnvironmentLock | None) -> Conductor:
-        run = uuid.uuid4().hex[:12]
+    def _variables(self, run: str, lock: EnvironmentLock | None) -> dict[str, t.Any]:
+        told = {**self.project.variables(self.feature), "record_environment": self.environment, "record_run": run}
+        return {**told, **(lock.variables if lock else {})}
+
+    def _conductor(self, ledger: Ledger, lock: EnvironmentLock | None, early: EarlyRun | None = None) -> Conductor:
+        run = early.run if early else _new_run()
         ansible = self.project.ansible(self.environment)
-        variables = {**self.project.variables(self.feature), "record_environment": self.environment, "record_run": run}
         return Conductor(
             ansible=lock.marked(ansible) if lock else ansible,
             ledger=ledger,
@@ -292,10 +324,11 @@ class Job:
             feature=self.project.feature(self.feature).feature,
             run=run,
             plan=self.plan,
-            variables={**variables, **(lock.variables if lock else {})},
+            variables=self._variables(run, lock),
             watch=Watch(self.project.file.probes),
             cancelled=self.cancelled,
             known=self.known,
+            early=early,
         )
 
     def _release(self, name: str) -> Release:
@@ -305,6 +338,22 @@ class Job:
         known = [release.name for release in self.project.feature(self.feature).parsed()]
         if name is not None and name not in known:
             raise InvalidInput(f"Feature {self.feature} has no release {name}", seen=", ".join(known))
+
+
+def _new_run() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def _is_one_run(release: Release) -> bool:
+    return not (release.playbook or release.ramp)
+
+
+def _if_it_fits(early: EarlyRun | None, following: ReleaseProgress) -> EarlyRun | None:
+    """The early run, where it can do what comes next; it is stopped where not."""
+    if early is None or (_is_one_run(following.release) and following.state == "pending" and not early.is_set()):
+        return early
+    early.stop()
+    return None
 
 
 def _check_in_place(name: str | None, come: Progress) -> None:

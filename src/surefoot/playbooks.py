@@ -101,7 +101,7 @@ class Ansible:
         documents: t.Mapping[str, t.Any] | None = None,
         cancelled: Stop | None = None,
         check: bool = False,
-    ) -> t.Iterator[RunEvent]:
+    ) -> t.Generator[RunEvent, None, None]:
         """Run a playbook of the collection (`release`, `survey`, …) or the file at a path; yields events, RunEnded last.
 
         No text in `variables` is a template. Of `documents`, which hold what hosts said, the variables are paths of JSON files.

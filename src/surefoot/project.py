@@ -21,7 +21,7 @@ from surefoot.jobs import Applied, Job, Work
 from surefoot.ledger.author import whoami
 from surefoot.lock import Cancelled
 from surefoot.planning import FeaturePlan, Survey, Surveyed, last_took, plan_feature, planned_artifacts
-from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, why_none
+from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, why_none
 from surefoot.policy import Objection, Request, Ruling
 from surefoot.progress import Standing, standings
 from surefoot.saved_plan import MOST_COMPARED, SavedPlan, Source, make_saved_plan, recent
@@ -78,6 +78,11 @@ class Project(Application):
         Raises Refused when no host at all can be surveyed.
         """
         self.feature(feature)
+        variables = {**self.variables(feature), **({"survey_artifacts": list(artifacts)} if artifacts else {})}
+        return self.understand(self.ansible(environment).run("survey", variables, cancelled=cancelled), cancelled=cancelled)
+
+    def understand(self, events: t.Iterable[RunEvent], *, cancelled: threading.Event | None = None) -> Surveyed:
+        """What the hosts of a feature hold, by what was told while they were surveyed. Raises Refused when that was no host at all."""
         surveys: dict[str, Survey] = {}
         hosts: dict[str, t.Sequence[str]] = {}
         asked: dict[str, t.Mapping[str, t.Any]] = {}
@@ -85,8 +90,7 @@ class Project(Application):
         busy: dict[str, t.Sequence[t.Mapping[str, t.Any]]] = {}
         failures: list[str] = []
         messages: list[str] = []
-        variables = {**self.variables(feature), **({"survey_artifacts": list(artifacts)} if artifacts else {})}
-        for event in self.ansible(environment).run("survey", variables, cancelled=cancelled):
+        for event in events:
             if isinstance(event, HostAnswered) and event.result.get("survey"):
                 surveys[event.host] = event.result["survey"]
                 hosts = dict(event.result.get("hosts") or hosts)
@@ -95,13 +99,13 @@ class Project(Application):
                 busy |= {event.host: steps} if (steps := event.result.get("at_work")) else {}
             elif isinstance(event, HostAnswered) and event.state in {"failed", "unreachable"}:
                 failures.append(f"{event.host}: {str(event.result.get('msg')).strip()}")
-            elif isinstance(event, RunEnded) and cancelled is not None and cancelled.is_set():
-                raise Cancelled("Cancelled while the hosts were surveyed; nothing was begun")
-            elif isinstance(event, RunEnded) and not surveys:
+            elif isinstance(event, RunEnded) and not (surveys or (cancelled and cancelled.is_set())):
                 seen = "; ".join(failures) or why_none(messages) or event.status
                 raise Refused("No host could be surveyed", seen=seen, todo="check the inventory and the hosts")
             elif isinstance(event, Output):
                 messages.append(event.text)
+        if cancelled and cancelled.is_set():
+            raise Cancelled("Cancelled while the hosts were surveyed; nothing was begun")
         if self.limit:
             hosts = {kind: [host for host in group if host in surveys] for kind, group in hosts.items()}
         found = Surveyed(surveys=surveys, hosts=hosts, failures=tuple(failures), limited=bool(self.limit), artifacts=known, asked=asked)
@@ -109,10 +113,13 @@ class Project(Application):
 
     def survey_to_plan(self, feature: str, environment: str, ledger: Ledger, *, cancelled: threading.Event | None = None) -> Surveyed:
         """A survey with the digests of the artifacts of the releases that are not in place by the ledger."""
-        releases = self.feature(feature).parsed()
-        known = _standings(releases, environment, ledger)
-        versions = [one.staged_version for one in releases if known[one.name].state not in IN_PLACE]
-        return self.survey(feature, environment, cancelled=cancelled, artifacts=list(dict.fromkeys(filter(None, versions))))
+        return self.survey(feature, environment, cancelled=cancelled, artifacts=self.versions_to_come(feature, environment, ledger))
+
+    def versions_to_come(self, feature: str, environment: str, ledger: Ledger) -> list[str]:
+        """The versions of the releases that are not in place by the ledger."""
+        known = self.standings(feature, environment, ledger)
+        versions = [one.staged_version for one in self.feature(feature).parsed() if known[one.name].state not in IN_PLACE]
+        return list(dict.fromkeys(filter(None, versions)))
 
     def plan(self, feature: str, environment: str | None = None, *, surveyed: Surveyed | None = None) -> FeaturePlan:
         """What would be done next, on which hosts and why, what stands in its way, and how long it took the last time. Changes nothing."""

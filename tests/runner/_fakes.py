@@ -6,6 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import datetime as dt
+import json
 import os
 import pathlib
 import threading
@@ -185,11 +186,43 @@ class FakeAnsible:
         cancelled: threading.Event | None = None,
         check: bool = False,
     ) -> t.Iterator[RunEvent]:
-        for event in self.worlds[self.root].play(playbook, {**variables, **(documents or {})}):
+        world, given = self.worlds[self.root], {**variables, **(documents or {})}
+        for event in _early(world, given, cancelled) if "survey_begin" in given else world.play(playbook, given):
             if cancelled is not None and cancelled.is_set():
                 yield RunEnded(status="canceled", rc=254, stats=None)
                 return
             yield event
+
+
+def _early(world: World, given: dict[str, t.Any], cancelled: threading.Event) -> t.Iterator[RunEvent]:
+    """A run of a release that was started early: a survey once it is told to begin, and the release once it is told that it may begin."""
+    variables = {name: value for name, value in given.items() if name not in {"survey_begin", "survey_decided", "record_live_before"}}
+    artifacts = _said(given["survey_begin"], cancelled).get("artifacts")
+    answered = False
+    for event in world.play("survey", {**variables, **({"survey_artifacts": artifacts} if artifacts else {})}) if artifacts is not None else ():
+        if isinstance(event, RunEnded) and answered:
+            break
+        answered = answered or (isinstance(event, HostAnswered) and event.state == "ok")
+        yield event
+    if not answered:
+        yield RunEnded(status="canceled", rc=254, stats=None)
+        return
+    yield TaskStarted(name="Decide what the release has to do", role="survey", play="Survey")
+    decision = _said(given["survey_decided"], cancelled)
+    if decision:
+        live_before = json.loads(pathlib.Path(given["record_live_before"]).read_text())
+        reversible = {"migrate_reversible_only": True} if decision["reversible_only"] else {}
+        yield from world.play("release", {**variables, **reversible, "release": decision["release"], "record_live_before": live_before})
+    else:
+        yield RunEnded(status="canceled", rc=254, stats=None)
+
+
+def _said(path: str, cancelled: threading.Event) -> dict[str, t.Any]:
+    while not cancelled.is_set():
+        with contextlib.suppress(FileNotFoundError):
+            return t.cast("dict[str, t.Any]", json.loads(pathlib.Path(path).read_text()))
+        time.sleep(0.001)
+    return {}
 
 
 def step(kind: str, reason: str = "it was needed") -> dict[str, t.Any]:
