@@ -24,13 +24,13 @@ def say(path: str, content: t.Any) -> None:
 
 
 def awaited(path: str, parent: t.Callable[[], int] = os.getppid, sleep: t.Callable[[float], None] = time.sleep) -> t.Any:
-    """The content of the file, once it is there. Raises Refused when the process that waits for us has ended: then nobody is left to say anything."""
+    """The content of the file, once it is there. Raises Refused when nobody is left to say anything: our parent has ended, or the directory is gone."""
     waiting = parent()
     while True:
         try:
             with open(path, encoding="utf-8") as stream:
                 return json.load(stream)
         except FileNotFoundError:
-            if parent() != waiting:
+            if parent() != waiting or not os.path.isdir(os.path.dirname(path)):
                 raise Refused("Nobody is left to say whether this may go on, so it does not") from None
             sleep(LOOK_SECONDS)

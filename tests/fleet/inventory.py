@@ -38,6 +38,8 @@ def render(name: str, directory: pathlib.Path, hosts: t.Iterable[Host], *, user:
         "ansible_user": user,
         "ansible_become": user != "root",
         "ansible_ssh_private_key_file": str(directory.absolute() / "client_key"),
+        # As ansible has it but for -C: on one machine compressing an artifact takes longer than sending it.
+        "ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=60s",
         "ansible_ssh_common_args": ssh_options(directory),
         "ansible_control_path_dir": str(control_directory(directory, name)),
         "ansible_pipelining": True,

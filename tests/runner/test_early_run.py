@@ -152,3 +152,10 @@ def test_nothing_is_awaited_from_the_dead(tmp_path: t.Any) -> None:
     parents = iter([7, 7, 1])
     with pytest.raises(Refused, match="Nobody is left"):
         awaited(str(tmp_path / "never.json"), lambda: next(parents), lambda _seconds: None)
+
+
+def test_nothing_is_awaited_where_nothing_can_appear(tmp_path: t.Any) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with pytest.raises(Refused, match="Nobody is left"):
+        awaited(str(folder / "never.json"), lambda: 7, lambda _seconds: folder.rmdir())
