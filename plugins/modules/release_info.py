@@ -195,8 +195,14 @@ from ansible_collections.surefoot.release.plugins.module_utils.survey import ARG
 
 
 def main() -> None:
-    told = dict(scope=dict(type="dict"), wait=dict(type="float", default=0), known=dict(type="path"), artifacts=dict(type="list", elements="str"))
-    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **told), supports_check_mode=True)
+    of_the_controller = dict(
+        scope=dict(type="dict"),
+        wait=dict(type="float", default=0),
+        known=dict(type="path"),
+        begin=dict(type="path"),
+        artifacts=dict(type="list", elements="str"),
+    )
+    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **of_the_controller), supports_check_mode=True)
     try:
         module.no_log_values.update(secret_values(module.params))
         # Before the survey, which then holds all that was left by a step that is not seen any more.
