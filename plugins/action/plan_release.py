@@ -37,10 +37,6 @@ class ActionModule(ActionBase):
                 "live_before": {"type": "path"},
             }
         )
-        try:
-            decision = awaited(args["decision"]) if args["decision"] else {}
-        except Refused as error:
-            raise AnsibleActionFail(str(error)) from error
         scope = args["scope"]
         hosts = _within_limit(scope["hosts"], variables)
         answers = {host: variables["hostvars"][host].get("survey_result", {}) for host in variables["ansible_play_hosts_all"]}
@@ -48,6 +44,7 @@ class ActionModule(ActionBase):
         busy = at_work.refusals({host: plain(answer.get("at_work") or []) for host, answer in answers.items()})
         written = self._templar.template(scope["release"])
         try:
+            decision = awaited(args["decision"]) if args["decision"] else {}
             release = parse_release(plain(written), scope["feature"])
             stage = at_ramp_stage(release, args["ramp"], surveys)
             wanted = here(stage, hosts) if variables.get("ansible_limit") else stage

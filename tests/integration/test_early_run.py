@@ -5,21 +5,13 @@ from __future__ import annotations
 import pathlib
 import signal
 import subprocess
-import time
-import typing as t
 
 import pytest
+from _migrate import until
 from _small import a_small_project
 
 from faults._kills import marked
 from helpers import BIN, ansible_environment
-
-
-def until(condition: t.Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("hangup", [signal.SIG_DFL, signal.SIG_IGN])
@@ -32,14 +24,14 @@ def test_what_waits_for_a_killed_runner_ends(tmp_path: pathlib.Path, hangup: sig
     running = subprocess.Popen(
         argv, cwd=small.root, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, preexec_fn=lambda: signal.signal(signal.SIGHUP, hangup)
     )
-    until(lambda: any("release.yml" in what for what in marked(mark).values()), "no run was started early")
+    until(lambda: any("release.yml" in what for what in marked(mark).values()))
     running.kill()
     running.wait()
     if hangup == signal.SIG_DFL:
-        until(lambda: not marked(mark), f"left at work: {marked(mark)}")
+        until(lambda: not marked(mark))
     assert small.flag() is None
 
     again = subprocess.run(argv, cwd=small.root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stdout + again.stderr
-    until(lambda: not marked(mark), f"left at work: {marked(mark)}")
+    until(lambda: not marked(mark))
     assert small.flag() is not None

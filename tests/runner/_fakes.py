@@ -15,7 +15,9 @@ import typing as t
 
 import yaml
 
+from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
 from ansible_collections.surefoot.release.plugins.plugin_utils import heartbeat
+from ansible_collections.surefoot.release.plugins.plugin_utils.awaited import awaited
 from surefoot import Project
 from surefoot.events import Event, ReleaseEnded
 from surefoot.playbooks import HostAnswered, Output, RunEnded, RunEvent, TaskStarted
@@ -218,11 +220,15 @@ def _early(world: World, given: dict[str, t.Any], cancelled: threading.Event) ->
 
 
 def _said(path: str, cancelled: threading.Event) -> dict[str, t.Any]:
-    while not cancelled.is_set():
-        with contextlib.suppress(FileNotFoundError):
-            return t.cast("dict[str, t.Any]", json.loads(pathlib.Path(path).read_text()))
+    def pause(_seconds: float) -> None:
+        if cancelled.is_set():
+            raise Refused("cancelled")
         time.sleep(0.001)
-    return {}
+
+    try:
+        return t.cast("dict[str, t.Any]", awaited(path, sleep=pause))
+    except Refused:
+        return {}
 
 
 def step(kind: str, reason: str = "it was needed") -> dict[str, t.Any]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 import pathlib
 import typing as t
 
-import hypothesis
 import pytest
 import yaml
 
@@ -17,10 +15,6 @@ import surefoot.cli
 import surefoot.project
 from runner import _fakes
 from surefoot import Project
-
-# A night's run has the time for more.
-hypothesis.settings.register_profile("surefoot", deadline=None, max_examples=int(os.environ.get("SUREFOOT_EXAMPLES", "100")))
-hypothesis.settings.load_profile("surefoot")
 
 Write = t.Callable[..., Project]
 

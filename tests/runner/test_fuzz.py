@@ -26,6 +26,7 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.survey_form impor
 from ansible_collections.surefoot.release.plugins.plugin_utils.surveying import understood
 from runner import _fakes
 from runner._fakes import answer
+from runner._fuzzing import examples
 from surefoot import plan_file
 from surefoot.conductor import _tell
 from surefoot.environment_lock import _understood
@@ -124,6 +125,7 @@ def spoken(document: t.Any) -> bytes:
     return json.dumps(document).encode()
 
 
+@examples(150)
 @given(st.binary(max_size=80) | VALUES.map(spoken) | spoiled(RECEIPT).map(spoken))
 @example(b'{"receipt": 1, "verified_versions": [], "releases": [{}]}')
 def test_any_receipt_is_one_or_refused(content: bytes) -> None:
@@ -133,6 +135,7 @@ def test_any_receipt_is_one_or_refused(content: bytes) -> None:
             assert receipts.is_whole(receipts.read(file.name))
 
 
+@examples(150)
 @given(st.binary(max_size=80) | VALUES.map(spoken) | spoiled(HOLDER).map(spoken))
 @example(spoken({**HOLDER, "uptime": float("inf")}))
 def test_any_lock_file_is_a_lock_or_refused(content: bytes) -> None:
@@ -145,6 +148,7 @@ def test_any_lock_file_is_a_lock_or_refused(content: bytes) -> None:
                 assert changes().reason
 
 
+@examples(200)
 @given(VALUES | spoiled(HOLDER), VALUES, VALUES, st.sampled_from(["ok", "failed", "unreachable"]))
 def test_whatever_the_host_of_a_lock_answers_is_an_answer(holder: t.Any, lock: t.Any, error: t.Any, state: str) -> None:
     result = {"holder": holder, "lock": lock, "reason": error, "error": error, "msg": lock, "lost": error}
@@ -154,6 +158,7 @@ def test_whatever_the_host_of_a_lock_answers_is_an_answer(holder: t.Any, lock: t
     assert not (isinstance(holder, dict) and is_gone(holder))
 
 
+@examples(200)
 @example({"step": {**_fakes.step("install"), "duration_ms": 10**400}})
 @given(spoiled({"step": _fakes.step("pool_member"), "activation": _fakes.step("install"), "msg": "x", "failed": False}))
 def test_whatever_a_step_answers_is_told_or_a_failure(result: dict[str, t.Any]) -> None:
@@ -165,6 +170,7 @@ def test_whatever_a_step_answers_is_told_or_a_failure(result: dict[str, t.Any]) 
             view.show(event)
 
 
+@examples(300)
 @given(VALUES | spoiled(SURVEY))
 def test_by_whatever_a_host_answers_is_planned_or_it_is_refused(found: t.Any) -> None:
     if problem_in(found):
@@ -185,6 +191,7 @@ def test_by_whatever_a_host_answers_is_planned_or_it_is_refused(found: t.Any) ->
 BUSY = {"kind": "restart", "what": "shop", "pid": 1, "user": 0, "since": 1.0, "seconds": 2.0}
 
 
+@examples(200)
 @given(VALUES | spoiled({"survey": {}, "at_work": [BUSY, {**BUSY, "pid": None, "user": None, "seconds": None}]}))
 def test_whatever_is_at_work_is_named_or_a_failure(answered: t.Any) -> None:
     result = understood(answered if isinstance(answered, dict) else {"at_work": answered})
@@ -208,6 +215,7 @@ def digest(content: t.Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+@examples(200)
 @given(
     st.binary(max_size=80) | VALUES.map(spoken) | spoiled(PLAN.model_dump()).map(lambda content: spoken({"format": 1, "digest": digest(content), **content}))
 )

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
+from runner._fuzzing import examples
 from surefoot.document import DEEPEST, LARGEST, MOST_ALIASES, Document, parse_document
 from surefoot.loading import load_feature, load_project, parse_feature_file, parse_project
 
@@ -183,6 +184,7 @@ def survives(content: bytes) -> None:
             str(error).encode()
 
 
+@examples(300)
 @given(st.binary(max_size=300))
 @example(b"\xff\xfe")
 @example(b"%YAML 9.9\n---\na")
@@ -193,6 +195,7 @@ def test_any_bytes_are_a_model_or_a_refusal(content: bytes) -> None:
     survives(content)
 
 
+@examples(300)
 @given(st.text(alphabet="feature: releases-[]{}&*!|>'\"#%@\\\n 01.<?,x~", max_size=200))
 def test_any_text_that_looks_like_yaml_is_a_model_or_a_refusal(text: str) -> None:
     survives(text.encode())
@@ -218,11 +221,13 @@ _VALUES = st.recursive(
 )
 
 
+@examples(500)
 @given(_VALUES)
 def test_any_value_is_a_model_or_a_refusal(value: t.Any) -> None:
     survives(yaml.safe_dump(value, allow_unicode=True).encode("utf-8", "surrogatepass"))
 
 
+@examples(200)
 @given(_VALUES, st.sampled_from(["feature", "release", "migrate", "install", "restart", "verify", "impact", "soak", "hooks", "why", "enable_feature"]))
 def test_any_value_in_the_place_of_another_is_a_model_or_a_refusal(value: t.Any, key: str) -> None:
     feature = yaml.safe_load(FEATURE)
