@@ -19,18 +19,21 @@ import typing as t
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
 
+from ansible_collections.surefoot.release.plugins.module_utils.entry import environment_lock as entry
 from ansible_collections.surefoot.release.plugins.module_utils.environment_lock import MARK
 from ansible_collections.surefoot.release.plugins.plugin_utils.answers import without_variables
 from ansible_collections.surefoot.release.plugins.plugin_utils.command_line import without_values
+from ansible_collections.surefoot.release.plugins.plugin_utils.direct.action import DirectAction
 from ansible_collections.surefoot.release.plugins.plugin_utils.heartbeat import clock, keep, last_beat
 
 MODULE = "surefoot.release.environment_lock"
 
 
-class ActionModule(ActionBase):
+class ActionModule(DirectAction):
     """Runs M(surefoot.release.environment_lock), and once more when the holder it met turns out to be a dead process of this machine."""
+
+    ENTRY = entry
 
     _supports_check_mode = True
     _supports_async = False

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from ansible_collections.surefoot.release.plugins.module_utils.entry import flush_cache as entry
 from ansible_collections.surefoot.release.plugins.plugin_utils.answers import StepAction
 
 
 class ActionModule(StepAction):
-    pass
+    ENTRY = entry

@@ -11,12 +11,13 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import ARGUMENT_SPEC, checksum, is_url
 from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED
+from ansible_collections.surefoot.release.plugins.module_utils.entry import install as entry
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.plugin_utils.answers import of_a_step
+from ansible_collections.surefoot.release.plugins.plugin_utils.direct.action import DirectAction
 from ansible_collections.surefoot.release.plugins.plugin_utils.known_artifacts import digest_of
 from ansible_collections.surefoot.release.plugins.plugin_utils.unreachable import naming_left_drained
 
@@ -25,8 +26,10 @@ from ansible_collections.surefoot.release.plugins.plugin_utils.unreachable impor
 _INLINE = 4 * 1024 * 1024
 
 
-class ActionModule(ActionBase):
+class ActionModule(DirectAction):
     """Runs M(surefoot.release.install) once, or for a large artifact once to ask and once with the artifact uploaded."""
+
+    ENTRY = entry
 
     _supports_check_mode = True
     _supports_async = False

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.surefoot.release.plugins.module_utils.entry import pool_member as entry
 from ansible_collections.surefoot.release.plugins.plugin_utils.answers import StepAction
 from ansible_collections.surefoot.release.plugins.plugin_utils.unreachable import naming_left_drained
 
 
 class ActionModule(StepAction):
     """Runs the module of the same name."""
+
+    ENTRY = entry
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         with naming_left_drained(task_vars or {}, draining=self._task.args.get("state", "drained") == "drained"):

@@ -10,6 +10,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
+from ansible_collections.surefoot.release.plugins.module_utils.entry import release_info as entry
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
 from ansible_collections.surefoot.release.plugins.plugin_utils.at_work import LOOK_SECONDS, waited_for
 from ansible_collections.surefoot.release.plugins.plugin_utils.awaited import awaited
@@ -22,6 +23,8 @@ TELL_SECONDS = 10.0
 
 
 class ActionModule(SurveyingAction):
+    ENTRY = entry
+
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         versions, scope = self._task.args.pop("artifacts", None), self._task.args.get("scope")

@@ -57,7 +57,7 @@ class Answer:
 
 def load() -> None:
     """Load what `ask` needs, which takes a host about as long as the rest of a module; surveys and drains rarely ask anything."""
-    import ansible.module_utils.urls  # noqa: F401
+    from ansible_collections.surefoot.release.plugins.module_utils import web  # noqa: F401
 
 
 def ask(params: t.Mapping[str, t.Any], url: str, *, timeout: float = ATTEMPT_SECONDS) -> Answer:
@@ -66,35 +66,20 @@ def ask(params: t.Mapping[str, t.Any], url: str, *, timeout: float = ATTEMPT_SEC
     Redirects are answers, not instructions, and no proxy is used: what is asked is this service itself. Raises InvalidInput for what is no URL.
     """
     # Imported here for the reason that `load` names.
-    import http.client
-    import urllib.error
-
-    from ansible.module_utils import urls
+    from ansible_collections.surefoot.release.plugins.module_utils import web
 
     require_url(url)
     timeout = max(timeout, 0.1)
     deadline = time.monotonic() + timeout
     try:
-        response = urls.open_url(
-            url,
-            headers={str(name): str(value) for name, value in (params["health_headers"] or {}).items()},
-            timeout=timeout,
-            validate_certs=params["health_validate_certs"],
-            http_agent="surefoot",
-            follow_redirects="none",
-            use_proxy=False,
-            decompress=False,
-            force=True,
-        )
-    except urllib.error.HTTPError as error:
-        response = error
-    except (OSError, http.client.HTTPException, urls.ConnectionError, ValueError) as error:
+        response = web.request(url, timeout=timeout, headers=params["health_headers"] or {}, validate_certs=params["health_validate_certs"])
+    except web.PROBLEMS as error:
         return _no_answer(url, error)
     try:
         with response:
             body, _whole = read_body(response, _BODY_LIMIT, deadline)
             return Answer(url, response.code, body, {name.lower(): value for name, value in response.headers.items()})
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except web.PROBLEMS as error:
         return _no_answer(url, error)
 
 

@@ -188,15 +188,11 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, marked
-from ansible_collections.surefoot.release.plugins.module_utils.flags.enable import perform
-from ansible_collections.surefoot.release.plugins.module_utils.flags.options import ARGUMENT_SPEC
-from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
+from ansible_collections.surefoot.release.plugins.module_utils.entry import enable_feature
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **MARKED), required_if=[("state", "present", ["audience"])], supports_check_mode=True)
-    run_step(module, lambda: perform(module.params, check_mode=module.check_mode), marked("enable_feature", module.params, "flag"))
+    enable_feature.run(AnsibleModule(**enable_feature.SIGNATURE, supports_check_mode=True))
 
 
 if __name__ == "__main__":

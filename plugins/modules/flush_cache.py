@@ -157,24 +157,11 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, alone, marked
-from ansible_collections.surefoot.release.plugins.module_utils.cache.flush import perform
-from ansible_collections.surefoot.release.plugins.module_utils.cache.options import ARGUMENT_SPEC, IDENTITY
-from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
+from ansible_collections.surefoot.release.plugins.module_utils.entry import flush_cache
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=dict(ARGUMENT_SPEC, **MARKED),
-        required_if=[("backend", "redis", ["url"]), ("backend", "files", ["path"])],
-        supports_check_mode=True,
-    )
-    run_step(
-        module,
-        lambda: perform(module.params, check_mode=module.check_mode),
-        marked("flush_cache", module.params, "prefix"),
-        alone("flush_cache", module.params, IDENTITY),
-    )
+    flush_cache.run(AnsibleModule(**flush_cache.SIGNATURE, supports_check_mode=True))
 
 
 if __name__ == "__main__":

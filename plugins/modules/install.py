@@ -194,28 +194,13 @@ error:
   type: dict
 """
 
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.surefoot.release.plugins.module_utils.artifact import install
-from ansible_collections.surefoot.release.plugins.module_utils.artifact.options import ARGUMENT_SPEC
-from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, marked
-from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
-
-if t.TYPE_CHECKING:
-    from ansible_collections.surefoot.release.plugins.module_utils.step import Step
+from ansible_collections.surefoot.release.plugins.module_utils.entry import install
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **MARKED), supports_check_mode=True)
-    run_step(module, lambda: _perform(module), marked("install", module.params, "version"))
-
-
-def _perform(module: AnsibleModule) -> Step:
-    if not module.check_mode and install.upload_needed(module.params):
-        module.exit_json(changed=False, upload_needed=True)
-    return install.perform(module.params, check_mode=module.check_mode, run=module.run_command, warn=module.warn)
+    install.run(AnsibleModule(**install.SIGNATURE, supports_check_mode=True))
 
 
 if __name__ == "__main__":

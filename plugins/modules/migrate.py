@@ -195,25 +195,11 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, marked
-from ansible_collections.surefoot.release.plugins.module_utils.migrate.options import ARGUMENT_SPEC, MASK, SECRET_LENGTH
-from ansible_collections.surefoot.release.plugins.module_utils.migrate.perform import perform
-from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
+from ansible_collections.surefoot.release.plugins.module_utils.entry import migrate
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=dict(ARGUMENT_SPEC, **MARKED),
-        required_if=[("state", "reverted", ["to"]), ("engine", "alembic", ["virtualenv", "python"], True)],
-        mutually_exclusive=[("virtualenv", "python")],
-        supports_check_mode=True,
-    )
-    params = dict(module.params)
-    # Ansible blanks every no_log value wherever it occurs, and a value like "1" would blank half of every id. Such short ones are left alone, and
-    # kept out of the result by taking them out of the invocation instead.
-    module.no_log_values = {value for value in module.no_log_values if len(str(value)) >= SECRET_LENGTH}
-    module.params["environment"] = dict.fromkeys(params["environment"], MASK)
-    run_step(module, lambda: perform(params, check_mode=module.check_mode, run=module.run_command), marked("migrate", params, "to"))
+    migrate.run(AnsibleModule(**migrate.SIGNATURE, supports_check_mode=True))
 
 
 if __name__ == "__main__":

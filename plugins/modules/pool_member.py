@@ -238,22 +238,11 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, alone, marked
-from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
-from ansible_collections.surefoot.release.plugins.module_utils.pool.move import perform
-from ansible_collections.surefoot.release.plugins.module_utils.pool.options import ARGUMENT_SPEC, IDENTITY
-from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
+from ansible_collections.surefoot.release.plugins.module_utils.entry import pool_member
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **MARKED), supports_check_mode=True)
-    module.no_log_values.update(secrets_in(module.params))
-    run_step(
-        module,
-        lambda: perform(module.params, check_mode=module.check_mode, run=module.run_command, warn=module.warn),
-        marked("pool_member", module.params, "state"),
-        alone("pool_member", module.params, IDENTITY),
-    )
+    pool_member.run(AnsibleModule(**pool_member.SIGNATURE, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -189,28 +189,12 @@ error:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.surefoot.release.plugins.module_utils import at_work
-from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
-from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
+from ansible_collections.surefoot.release.plugins.module_utils.entry import release_info
+from ansible_collections.surefoot.release.plugins.module_utils.validation import validate
 
 
 def main() -> None:
-    of_the_controller = dict(
-        scope=dict(type="dict"),
-        wait=dict(type="float", default=0),
-        known=dict(type="path"),
-        begin=dict(type="path"),
-        artifacts=dict(type="list", elements="str"),
-    )
-    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **of_the_controller), supports_check_mode=True)
-    try:
-        module.no_log_values.update(secret_values(module.params))
-        # Before the survey, which then holds all that was left by a step that is not seen any more.
-        steps = dict(at_work=at_work.seen(module.params["receipt"])) if module.params["receipt"] else {}
-        survey = take(module.params, module.run_command)
-    except SurefootError as error:
-        module.fail_json(msg=str(error), error=describe(error))
-    module.exit_json(changed=False, survey=survey, **steps)
+    release_info.run(AnsibleModule(**release_info.SIGNATURE, supports_check_mode=True), validate)
 
 
 if __name__ == "__main__":

@@ -393,39 +393,13 @@ error:
   type: dict
 """
 
-import functools
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.surefoot.release.plugins.module_utils.at_work import MARKED, alone, marked
-from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
-from ansible_collections.surefoot.release.plugins.module_utils.service.options import ARGUMENT_SPEC, IDENTITY
-from ansible_collections.surefoot.release.plugins.module_utils.service.restart import perform
-from ansible_collections.surefoot.release.plugins.module_utils.step import run_step
-
-if t.TYPE_CHECKING:
-    from ansible_collections.surefoot.release.plugins.module_utils.step import Step
+from ansible_collections.surefoot.release.plugins.module_utils.entry import restart
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(ARGUMENT_SPEC, **MARKED), supports_check_mode=True)
-    module.no_log_values.update(secrets_in(module.params))
-    activate = module.params["activate"]
-    params = dict(module.params, expect_version=module.params["expect_version"] or (activate or {}).get("version"))
-    run_step(
-        module,
-        lambda: perform(params, check_mode=module.check_mode, run=module.run_command),
-        marked("restart", params, "service"),
-        alone("restart", params, IDENTITY),
-        activate=functools.partial(_activate, module) if activate else None,
-    )
-
-
-def _activate(module: AnsibleModule) -> Step:
-    from ansible_collections.surefoot.release.plugins.module_utils.artifact import install  # late, since it takes longer to load than most restarts need
-
-    return install.activate(**module.params["activate"], check_mode=module.check_mode, run=module.run_command, warn=module.warn)
+    restart.run(AnsibleModule(**restart.SIGNATURE, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import typing as t
 
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
+from ansible_collections.surefoot.release.plugins.plugin_utils.direct.action import DirectAction
+
 _DISCOVERED = "discovered_interpreter_"
 
 
@@ -42,7 +44,7 @@ def _is_step(value: t.Any) -> bool:
     return all(isinstance(value.get(key), kind) for key, kind in kinds.items())
 
 
-class StepAction(NormalAction):  # type: ignore[misc]  # ansible-core is not typed
+class StepAction(DirectAction, NormalAction):  # type: ignore[misc]  # ansible-core is not typed
     """Runs the module of the same name on a host."""
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:

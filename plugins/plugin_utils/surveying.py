@@ -10,18 +10,18 @@ import json
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError
-from ansible_collections.surefoot.release.plugins.module_utils.survey import secret_values
+from ansible_collections.surefoot.release.plugins.module_utils.survey_options import secret_values
 from ansible_collections.surefoot.release.plugins.plugin_utils.answers import without_variables
+from ansible_collections.surefoot.release.plugins.plugin_utils.direct.action import DirectAction
 from ansible_collections.surefoot.release.plugins.plugin_utils.known_survey import asked_of, known_survey, masked
 from ansible_collections.surefoot.release.plugins.plugin_utils.plain import plain
 from ansible_collections.surefoot.release.plugins.plugin_utils.role_variables import survey_options
 from ansible_collections.surefoot.release.plugins.plugin_utils.survey_form import are_at_work, problem_in
 
 
-class SurveyingAction(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
+class SurveyingAction(DirectAction):
     """Runs the module of the same name, with the options of each kind of survey taken from `<kind>_*` variables where `scope` is given."""
 
     TRANSFERS_FILES = False

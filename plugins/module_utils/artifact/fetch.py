@@ -38,7 +38,7 @@ def opened(wanted: Wanted, workspace: str) -> t.Iterator[tuple[t.BinaryIO, str]]
 
 def _source(wanted: Wanted, workspace: str) -> t.BinaryIO:
     if wanted.content:
-        return io.BytesIO(base64.b64decode(wanted.content))
+        return io.BytesIO(wanted.content if isinstance(wanted.content, bytes) else base64.b64decode(wanted.content))
     if wanted.uploaded:
         return open(wanted.uploaded, "rb")
     download = os.path.join(workspace, "artifact")

@@ -50,7 +50,7 @@ class Wanted:
     prepare: tuple[tuple[str, ...], ...] = ()
     environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     uploaded: str | None = None
-    content: str | None = None
+    content: str | bytes | None = None
 
     @property
     def url(self) -> str | None:

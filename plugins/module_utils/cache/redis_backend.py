@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 import typing as t
 from urllib.parse import unquote, urlsplit
-
-from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused, StepFailed
 
@@ -34,9 +33,7 @@ def open_cache(url: str, prefix: str, fingerprint_name: str) -> RedisCache:
     Raises InvalidInput for a URL that cannot be used, and Refused where the library is missing, the server cannot be reached, or it is a cluster.
     """
     if redis is None:
-        raise Refused(
-            missing_required_lib("redis", url="https://pypi.org/project/redis/"), todo="install the redis library for the Python that runs this module"
-        )
+        raise Refused("The redis library is missing", seen="none for %s" % sys.executable, todo="install it for the Python that runs this module")
     try:
         client = redis.Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=TIMEOUT)
         client.connection_pool.connection_kwargs["decode_responses"] = False  # an application's URL may ask for text

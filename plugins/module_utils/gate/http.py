@@ -9,10 +9,8 @@ import http.client
 import socket
 import time
 import typing as t
-import urllib.error
 
-from ansible.module_utils import urls
-
+from ansible_collections.surefoot.release.plugins.module_utils import web
 from ansible_collections.surefoot.release.plugins.module_utils.gate.ask import ERROR, FAILED, PASSED, Look, Observation
 from ansible_collections.surefoot.release.plugins.module_utils.health import read_body, require_url
 
@@ -40,7 +38,7 @@ def http_look(params: t.Mapping[str, t.Any]) -> Look:
     def look(at_most: float) -> Observation:
         try:
             status, body = _request(params, at_most)
-        except (OSError, http.client.HTTPException, urls.ConnectionError, urls.MissingModuleError, ValueError) as error:
+        except web.PROBLEMS as error:
             return _no_answer(error)
         return _judge(params, status, body)
 
@@ -50,20 +48,15 @@ def http_look(params: t.Mapping[str, t.Any]) -> Look:
 def _request(params: t.Mapping[str, t.Any], at_most: float) -> tuple[int, str]:
     at_most = max(at_most, 0.1)
     deadline = time.monotonic() + at_most
-    try:
-        response = urls.open_url(
-            params["url"],
-            method=params["method"].upper(),
-            headers={str(key): str(value) for key, value in params["headers"].items()},
-            data=params.get("body"),
-            timeout=at_most,
-            follow_redirects="all" if params["follow_redirects"] else "none",
-            validate_certs=params["validate_certs"],
-            use_proxy=False,
-            decompress=False,
-        )
-    except urllib.error.HTTPError as answer:
-        response = answer
+    response = web.request(
+        params["url"],
+        method=params["method"],
+        headers=params["headers"],
+        body=params.get("body"),
+        timeout=at_most,
+        follow_redirects=params["follow_redirects"],
+        validate_certs=params["validate_certs"],
+    )
     with response:
         body, whole = read_body(response, READ_AT_MOST, deadline)
     if not whole:
@@ -73,7 +66,7 @@ def _request(params: t.Mapping[str, t.Any], at_most: float) -> tuple[int, str]:
 
 def _no_answer(error: Exception) -> Observation:
     cause = getattr(error, "reason", error)
-    misconfigured = isinstance(cause, (socket.gaierror, http.client.InvalidURL, urls.MissingModuleError)) or "CERTIFICATE" in str(cause).upper()
+    misconfigured = isinstance(cause, (socket.gaierror, http.client.InvalidURL)) or "CERTIFICATE" in str(cause).upper()
     return Observation(ERROR if misconfigured else FAILED, "no answer: %s" % (cause or type(cause).__name__))
 
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import sys
 import typing as t
-
-from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.surefoot.release.plugins.module_utils.errors import Refused
 from ansible_collections.surefoot.release.plugins.module_utils.migrate import sql_text
@@ -209,4 +208,8 @@ def _driver() -> t.Any:
     for name in ("psycopg", "psycopg2"):
         with contextlib.suppress(ImportError):
             return importlib.import_module(name)
-    raise Refused(missing_required_lib("psycopg or psycopg2", reason="to reach a PostgreSQL database").rstrip("."))
+    raise Refused(
+        "A library to reach a PostgreSQL database is missing",
+        seen="neither psycopg nor psycopg2 for %s" % sys.executable,
+        todo="install one of them for the Python that runs this module",
+    )

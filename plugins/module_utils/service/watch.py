@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.surefoot.release.plugins.module_utils import health
 from ansible_collections.surefoot.release.plugins.module_utils.errors import StepFailed
 from ansible_collections.surefoot.release.plugins.module_utils.service.manager import Manager, Status
-from ansible_collections.surefoot.release.plugins.module_utils.service.process import Process, workers_of
+from ansible_collections.surefoot.release.plugins.module_utils.service.process import Process, find, workers_of
 from ansible_collections.surefoot.release.plugins.module_utils.service.survey import ask_version, asks_version
 from ansible_collections.surefoot.release.plugins.module_utils.wait import poll
 
@@ -23,7 +23,9 @@ _DOWN_SECONDS = 1.0
 _DOUBT_SECONDS = 1.5
 _PATIENCE = 2
 # Asking a manager starts a program, which many hosts on one machine would feel; whether anybody listens yet is asked for next to nothing.
+# While the process that it named lives, its last word stands for longer.
 _MANAGER_SECONDS = 0.5
+_ALIVE_SECONDS = 5.0
 _CONNECT_SECONDS = 0.05
 _GLANCE_SECONDS = 2.0
 # Less would cut the last answer short, and with it the evidence.
@@ -100,6 +102,7 @@ class _Watch:
         self._manager, self._params, self._expected, self._reloaded_at = manager, params, expected, reloaded_at
         self._can_be_asked = bool(params["health_url"]) or asks_version(params)
         self._lives: list[Process] = []
+        self._process: Process | None = None
         self._down_since: float | None = None
         self._good_since: float | None = None
         self._looked_at: float | None = None
@@ -127,7 +130,10 @@ class _Watch:
     def _still_refuses(self, left: float) -> bool:
         """Whether there is nothing to look at yet: the manager was asked a moment ago, and nobody listens where the service is to answer."""
         url = self._params["health_url"]
-        if not url or left <= 0 or self._looked_at is None or time.monotonic() - self._looked_at > _MANAGER_SECONDS:
+        if not url or left <= 0 or self._looked_at is None:
+            return False
+        alive = self._process is not None and find(self._process.pid) == self._process
+        if time.monotonic() - self._looked_at > (_ALIVE_SECONDS if alive else _MANAGER_SECONDS):
             return False
         return health.refuses(url, timeout=min(left, health.ATTEMPT_SECONDS))
 
@@ -136,6 +142,7 @@ class _Watch:
         self._looked_at = time.monotonic()
         status = self._manager.status()
         self._words = [status.detail]
+        self._process = status.process
         self._require_life(status)
         version = self._require_answers(min(left, health.ATTEMPT_SECONDS)) if status.running else None
         if version is None or self._leftovers(status.process):

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.surefoot.release.plugins.module_utils import receipt as receipts
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.surefoot.release.plugins.module_utils.survey import ARGUMENT_SPEC, secret_values, take
+from ansible_collections.surefoot.release.plugins.module_utils.survey import take
 
 KINDS = ("receipt", "receipt_problem", "artifacts", "service", "pool", "migrations", "cache", "flag")
 
