@@ -30,7 +30,7 @@ RELEASE_KEYS = frozenset({"release", "why", "impact", "verify", "soak", "hooks",
 IMPACT_KEYS = frozenset({"downtime", "errors", "slower", "because"})
 HOOKS = frozenset(f"{moment}_{kind}" for moment in ("before", "after") for kind in STEP_KINDS)
 DEFAULT_HOSTS: t.Mapping[str, str] = {"install": "app", "migrate": "app", "restart": "app", "flush_cache": "cache", "enable_feature": "app"}
-DEFAULT_BATCHES: tuple[t.Any, ...] = (1, "100%")
+DEFAULT_BATCHES: tuple[t.Any, ...] = (1, "25%")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 

@@ -24,6 +24,10 @@ from surefoot.lock import Cancelled, LockHeld, LockLost
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, why_none
 from surefoot.private_directory import private_directory
 
+POLLING = "ANSIBLE_INTERNAL_POLL_INTERVAL"
+POLL_SECONDS = "0.01"
+"""How often the run that keeps the lock looks for answers, where nobody says otherwise: as long as all goes well it has one to wait for."""
+
 ASK_AGAIN_SECONDS = 2.0
 """How long to wait before asking again for a lock that somebody holds."""
 
@@ -76,7 +80,8 @@ class EnvironmentLock:
         self.lost = threading.Event()
         self.left_behind = ""
         """Why the lock could not be given back in the end; it counts as dead after `ttl` seconds then."""
-        self._ansible = ansible
+        polling = {} if POLLING in os.environ else {POLLING: POLL_SECONDS}
+        self._ansible = dataclasses.replace(ansible, environment={**polling, **ansible.environment})
         self._wait, self._ttl = wait, ttl
         self._waiting, self._on_lost = waiting, on_lost
         self._cancelled = cancelled or threading.Event()

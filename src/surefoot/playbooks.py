@@ -136,8 +136,12 @@ class Ansible:
         self, playbook: str, variables: dict[str, t.Any], private: pathlib.Path, stop: t.Callable[[], bool], check: bool, events: queue.SimpleQueue[RunEvent]
     ) -> None:
         try:
-            from ansible_runner.interface import init_runner  # here, since it takes a while and `surefoot --help` needs none of it
+            # here, since it takes a while and `surefoot --help` needs none of it
+            from ansible_runner.interface import init_runner
 
+            from surefoot.ended_child import close_at_once
+
+            close_at_once()
             mark = secrets.randbits(62)
             stuck = Stuck(private.name)
             run = init_runner(

@@ -29,9 +29,10 @@ class Watch:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> t.Self:
-        from surefoot.probe import Probe  # here, since it takes a while, and `surefoot status` needs none of it
+        if self._specs:
+            from surefoot.probe import Probe  # here, since it takes a while, and where nothing is probed nobody needs it
 
-        self._probes = [self._stack.enter_context(Probe(spec.name, spec.http)) for spec in self._specs]
+            self._probes = [self._stack.enter_context(Probe(spec.name, spec.http)) for spec in self._specs]
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import itertools
 import pathlib
 import re
 import subprocess
@@ -15,6 +16,9 @@ from tests.bench.runs import BIN, PEERS, ROOT, Bench, Measured
 from tests.fleet.hosts import Fleet
 from tests.fleet.inventory import control_directory, ssh_options
 from tests.fleet.spec import Host
+
+from ansible_collections.surefoot.release.plugins.plugin_utils.release import DEFAULT_BATCHES
+from ansible_collections.surefoot.release.plugins.plugin_utils.units import batch_sizes
 
 Act = t.Callable[[t.Iterator[str]], Measured]
 """One run of a side; it takes a version that no side has had yet, if it needs one."""
@@ -149,8 +153,9 @@ def roll(ground: Ground) -> Contest:
         return dataclasses.replace(measured, seconds=ended - begun)
 
     def floor(_versions: t.Iterator[str]) -> Measured:
-        batches = (ground.hosts[:1], ground.hosts[1:])
-        return Measured(seconds=sum(max(_each(ground, batch)) for batch in batches if batch), cpu=0, trips=len(ground.hosts))
+        hosts = iter(ground.hosts)
+        batches = [list(itertools.islice(hosts, size)) for size in batch_sizes(DEFAULT_BATCHES, len(ground.hosts))]
+        return Measured(seconds=sum(max(_each(ground, batch)) for batch in batches), cpu=0, trips=len(ground.hosts))
 
     return Contest(
         name="roll",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 import typing as t
@@ -80,4 +81,5 @@ def main(arguments: list[str] | None = None) -> t.NoReturn:
         from surefoot.cli.failures import explain
 
         code = explain(error, as_json="--json" in arguments)
+    gc.freeze()  # Python would look through all that was loaded once more before it ends, which takes as long as loading some of it
     sys.exit(int(code or 0))
