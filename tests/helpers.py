@@ -28,11 +28,11 @@ def ansible_environment(**extra: str) -> dict[str, str]:
     }
 
 
-def run_module(name: str, args: t.Mapping[str, t.Any], *, check: bool = False) -> dict[str, t.Any]:
-    """The result of one run of `surefoot.release.<name>` on this machine; `failed` is among its keys when it failed."""
+def run_module(name: str, args: t.Mapping[str, t.Any], *, check: bool = False, **more: str) -> dict[str, t.Any]:
+    """The result of one run of `surefoot.release.<name>` on this machine, with `more` environment variables; `failed` is among its keys when it failed."""
     interpreter = f"ansible_python_interpreter={sys.executable}"
     command = [str(BIN / "ansible"), "localhost", "-m", f"surefoot.release.{name}", "-a", json.dumps(args), "-e", interpreter]
-    environment = ansible_environment(ANSIBLE_LOAD_CALLBACK_PLUGINS="1", ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal")
+    environment = ansible_environment(ANSIBLE_LOAD_CALLBACK_PLUGINS="1", ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal", **more)
     done = subprocess.run([*command, *(["--check"] if check else []), "--diff"], env=environment, text=True, capture_output=True, cwd=ROOT, timeout=120)
     start = done.stdout.find("=> {")
     if start < 0:

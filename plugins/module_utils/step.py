@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
 
 if t.TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
+    from ansible_collections.surefoot.release.plugins.module_utils.module import Module
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ def result(step: Step, **extra: t.Any) -> dict[str, t.Any]:
     return dict(changed=step.changed, diff=step.diff, step=dataclasses.asdict(step), **extra)
 
 
-def run_step(module: AnsibleModule, perform: t.Callable[[], Step], *guards: t.ContextManager[None], activate: t.Callable[[], Step] | None = None) -> None:
+def run_step(module: Module, perform: t.Callable[[], Step], *guards: t.ContextManager[None], activate: t.Callable[[], Step] | None = None) -> None:
     """Run `perform` within `guards`, in check mode without them, time it, and leave the module with its step or with one clear failure.
 
     `activate` is a step that goes before it in the same run, and is told of as `activation`.

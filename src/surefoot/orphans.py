@@ -52,9 +52,10 @@ def _at_work(token: str) -> t.Iterator[tuple[int, str]]:
 def is_ansible(command: t.Sequence[bytes]) -> bool:
     """Whether it is an ansible program, or a module that one runs on this machine."""
     programs = [word.rpartition(b"/")[2] for word in command[:2]]
-    # With pipelining a module has no file: a Python without arguments reads it.
+    # With pipelining a module has no file: a Python without arguments reads it, or one that is told of which module of ours it is.
     pipelined = programs[0].startswith(b"python") and not any(command[1:])
-    return pipelined or any(name.startswith(b"ansible") for name in programs) or any(b"AnsiballZ_" in word or b"/ansible-tmp-" in word for word in command)
+    module = any(b"AnsiballZ_" in word or b"/ansible-tmp-" in word or word.startswith(b"ansible_collections.") for word in command)
+    return pipelined or module or any(name.startswith(b"ansible") for name in programs)
 
 
 def _named(command: t.Sequence[bytes]) -> str:

@@ -30,6 +30,7 @@ class FakeAnsible:
     answers: dict[str, t.Any]
     asked: list[str] = dataclasses.field(default_factory=list)
     changed: threading.Condition = dataclasses.field(default_factory=threading.Condition)
+    environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def run(self, playbook: str, variables: t.Mapping[str, t.Any], *, cancelled: threading.Event) -> t.Iterator[t.Any]:
         assert playbook == "lock"

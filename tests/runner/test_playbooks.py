@@ -13,6 +13,7 @@ import typing as t
 
 import pytest
 
+import surefoot.ended_child  # noqa: F401  # before its ansible-runner is one of the fakes below
 from surefoot import playbooks
 from surefoot.playbooks import Ansible, HostAnswered, Output, RunEnded, RunEvent, TaskStarted, collection_parent, playbook_path, why_none
 

@@ -46,7 +46,7 @@ STEPS = ("enable_feature", "flush_cache", "install", "migrate", "pool_member", "
 
 @pytest.mark.parametrize("step", STEPS)
 def test_every_step_is_seen_by_surveys_while_it_is_at_work(step: str) -> None:
-    assert f'marked("{step}", ' in (ROOT / f"plugins/modules/{step}.py").read_text(encoding="utf-8")
+    assert f'marked("{step}", ' in (ROOT / f"plugins/module_utils/entry/{step}.py").read_text(encoding="utf-8")
     tasks = [task for path in (ROOT / "roles").glob("*/tasks/*.yml") for task in read(path) if f"surefoot.release.{step}" in task]
     assert tasks
     assert all("receipt" in task[f"surefoot.release.{step}"] for task in tasks)
@@ -54,6 +54,19 @@ def test_every_step_is_seen_by_surveys_while_it_is_at_work(step: str) -> None:
 
 def test_plugins_are_no_packages() -> None:
     assert not list((ROOT / "plugins").rglob("__init__.py"))
+
+
+def test_a_direct_run_finds_all_it_needs_in_what_is_sent() -> None:
+    """But for the validation that the controller does in its place, and downloads, which are not run directly."""
+    needing = [path.name for path in sorted((ROOT / "plugins/module_utils").rglob("*.py")) if "ansible.module_utils" in path.read_text(encoding="utf-8")]
+    assert needing == ["fetch.py", "validation.py"]
+
+
+@pytest.mark.parametrize("entry", sorted((ROOT / "plugins/module_utils/entry").glob("*.py")), ids=lambda path: path.stem)
+def test_every_module_with_an_entry_can_run_directly(entry: pathlib.Path) -> None:
+    imported = f"entry import {entry.stem}"
+    assert imported in (ROOT / "plugins/modules" / entry.name).read_text(encoding="utf-8")
+    assert f"{imported} as entry" in (ROOT / "plugins/action" / entry.name).read_text(encoding="utf-8")
 
 
 def test_what_runs_on_hosts_needs_nothing_of_the_controller() -> None:

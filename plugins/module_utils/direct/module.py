@@ -52,12 +52,12 @@ class DirectModule:
     def exit_json(self, **result: t.Any) -> t.NoReturn:
         """Answer, and end."""
         self._answer(result)
-        sys.exit(0)
+        raise SystemExit(0)
 
     def fail_json(self, msg: str, **result: t.Any) -> t.NoReturn:
         """Answer that it failed, and end."""
         self._answer(dict(result, failed=True, msg=str(msg)))
-        sys.exit(1)
+        raise SystemExit(1)
 
     def _answer(self, result: dict[str, t.Any]) -> None:
         asked = {name: value for name, value in self.params.items() if not isinstance(value, bytes)}

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.surefoot.release.plugins.module_utils.errors import SurefootError, describe
 from ansible_collections.surefoot.release.plugins.module_utils.gate.ask import ERROR, PASSED, ask
 from ansible_collections.surefoot.release.plugins.module_utils.gate.command import command_look
-from ansible_collections.surefoot.release.plugins.module_utils.gate.http import OPTIONS, http_look
+from ansible_collections.surefoot.release.plugins.module_utils.gate.web import OPTIONS, http_look
 from ansible_collections.surefoot.release.plugins.module_utils.health import secrets_in
 
 if t.TYPE_CHECKING:

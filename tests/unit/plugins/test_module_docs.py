@@ -13,6 +13,7 @@ import yaml
 from ansible_collections.surefoot.release.plugins.module_utils.step import Step
 
 MODULES = sorted((pathlib.Path(__file__).parents[3] / "plugins/modules").glob("*.py"))
+CODE = ("modules", "module_utils/entry", "action")
 STEPS = {"install", "migrate", "restart", "pool_member", "flush_cache", "enable_feature", "receipt"}
 
 
@@ -59,6 +60,5 @@ def test_all_that_is_returned_is_described(module: pathlib.Path) -> None:
     assert ("step" in returned) == (module.stem in STEPS)
     if "step" in returned:
         assert set(returned["step"]["contains"]) == {field.name for field in dataclasses.fields(Step)}
-    action = module.parents[1] / "action" / module.name
-    code = module.read_text() + (action.read_text() if action.exists() else "")
+    code = "".join((module.parents[1] / part / module.name).read_text() for part in CODE if (module.parents[1] / part / module.name).exists())
     assert ("error" in returned) == ("describe(" in code or "run_step" in code)

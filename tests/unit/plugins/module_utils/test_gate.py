@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput
 from ansible_collections.surefoot.release.plugins.module_utils.gate.ask import ERROR, FAILED, INCONCLUSIVE, PASSED, Judgement, Observation, ask
 from ansible_collections.surefoot.release.plugins.module_utils.gate.command import command_look
-from ansible_collections.surefoot.release.plugins.module_utils.gate.http import OPTIONS, READ_AT_MOST, http_look
+from ansible_collections.surefoot.release.plugins.module_utils.gate.web import OPTIONS, READ_AT_MOST, http_look
 
 
 class Clock:

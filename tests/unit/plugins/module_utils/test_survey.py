@@ -11,6 +11,8 @@ import pytest
 from ansible_collections.surefoot.release.plugins.module_utils import receipt as receipts
 from ansible_collections.surefoot.release.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.surefoot.release.plugins.module_utils.survey import take
+from ansible_collections.surefoot.release.plugins.module_utils.survey_options import ARGUMENT_SPEC, checked, secret_values
+from ansible_collections.surefoot.release.plugins.module_utils.validation import validate
 
 KINDS = ("receipt", "receipt_problem", "artifacts", "service", "pool", "migrations", "cache", "flag")
 
@@ -21,7 +23,7 @@ def nobody(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
 
 def look(**params: t.Any) -> dict[str, t.Any]:
     """The survey for these options, which has to be plain data."""
-    found = take({**dict.fromkeys(ARGUMENT_SPEC), **params}, nobody)
+    found = take(checked({**dict.fromkeys(ARGUMENT_SPEC), **params}, validate), nobody)
     return t.cast("dict[str, t.Any]", json.loads(json.dumps(found)))
 
 

@@ -8,6 +8,8 @@ import typing as t
 import pytest
 
 from ansible_collections.surefoot.release.plugins.module_utils.survey import take
+from ansible_collections.surefoot.release.plugins.module_utils.survey_options import checked
+from ansible_collections.surefoot.release.plugins.module_utils.validation import validate
 from ansible_collections.surefoot.release.plugins.plugin_utils.role_variables import survey_options
 
 EVERYWHERE = {kind: ["a1"] for kind in ("install", "restart", "migrate", "flush_cache", "enable_feature")}
@@ -119,5 +121,5 @@ def test_the_options_are_ones_that_the_survey_takes() -> None:
     found = options(
         install_path="/none/shop", restart_manager=None, restart_pool_path="/none/drained", flush_cache_backend=None, enable_feature_path="/none/flags.json"
     )
-    survey = take(found, lambda *_arguments, **_options: (0, "", ""))
+    survey = take(checked(found, validate), lambda *_arguments, **_options: (0, "", ""))
     assert {kind for kind, found in survey.items() if found} == {"artifacts", "pool", "migrations", "flag"}
