@@ -19,7 +19,7 @@ from helpers import BIN, ROOT, ansible_environment, run_module
 
 WAYS = {"direct": {"ANSIBLE_PIPELINING": "1"}, "ordinary": {"ANSIBLE_PIPELINING": "0"}}
 VOLATILE = re.compile(
-    r'"(duration_ms|unavailable_ms|wait_ms|started_at|since|refreshed|beat|age|staged_at|uptime|waited|samples|at|pid|token|process|mtime)": ("[^"]*"|[-\d.]+|null|\{[^}]*\})'
+    r'"(duration_ms|unavailable_ms|wait_ms|started_at|since|beat|age|staged_at|uptime|waited|samples|at|pid|token|process)": ("[^"]*"|[-\d.]+|null|\{[^}]*\})'
 )
 
 Run = t.Callable[..., dict[str, t.Any]]
