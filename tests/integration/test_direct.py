@@ -29,7 +29,7 @@ def alike(result: t.Mapping[str, t.Any], root: pathlib.Path, port: int) -> t.Any
     """A result without what differs between any two runs."""
     text = json.dumps({key: value for key, value in result.items() if key != "invocation"}, sort_keys=True)
     text = re.sub(r"\d{4}-\d\d-\d\dT[0-9:+]+", "NOW", text.replace(str(root), "/root").replace(f":{port}", ":8000"))
-    text = re.sub(r"\bprocess \d+", "process 1", text)
+    text = re.sub(r"\bsilent for \d+ s", "silent", re.sub(r"\bprocess \d+", "process 1", text))
     return json.loads(VOLATILE.sub(r'"\1": 0', text))
 
 

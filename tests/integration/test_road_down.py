@@ -17,7 +17,7 @@ from helpers import run_playbook
 from surefoot.models import HttpProbe
 from surefoot.probe import Probe
 
-API = {"release": "api", "install": {"version": "2.0.0"}, "restart": {}}
+API = {"release": "api", "install": {"version": "2.0.0"}, "restart": {"batches": [1, "100%"]}}
 WAYS = pytest.mark.parametrize("way", ["runner", "playbook"])
 
 
