@@ -30,7 +30,7 @@ contests:
   survey   a survey of the fleet / ansible all -m ping                              at most 1.5
   deploy   1.2 MB staged and activated / pyinfra, plain tasks, Ansistrano           at most 3, –, 1/8
   runner   a release by surefoot apply / the same by ansible-playbook alone         at most 1.15
-  roll     the roll of a release / stop, start and first good answer of its hosts   at most 1.25
+  roll     one host, then quarters / stop, start and first good answer of each      at most 1.25
   path     a plan on a path of 200 releases done / a survey                         at most 1.5
   instant  surefoot --help, and status over 10 000 ledger entries; needs no fleet   at most 0.3 s
 
