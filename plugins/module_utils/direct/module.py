@@ -10,6 +10,7 @@ import importlib
 import json
 import locale
 import os
+import selectors
 import subprocess
 import sys
 import traceback
@@ -18,6 +19,9 @@ import typing as t
 ENTRIES = "ansible_collections.surefoot.release.plugins.module_utils.entry"
 MASK = "********"
 SECRET = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"  # noqa: S105  # what Ansible shows instead of one
+
+_LOOK_SECONDS = 0.05
+_CHUNK = 64 * 1024
 
 
 class DirectModule:
@@ -40,10 +44,11 @@ class DirectModule:
         **_options: t.Any,
     ) -> tuple[int, str, str]:
         """As C(AnsibleModule.run_command) does it for a list of words in which nothing is to be expanded. Raises OSError where it cannot be started."""
-        done = subprocess.run(
-            args, cwd=cwd, env={**os.environ, **(environ_update or {})}, pass_fds=tuple(pass_fds), stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
-        return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
+        environment = {**os.environ, **(environ_update or {})}
+        pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with subprocess.Popen(args, cwd=cwd, env=environment, pass_fds=tuple(pass_fds), **pipes) as process:
+            out, err = _said(process)
+            return process.wait(), out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "surrogateescape")
 
     def warn(self, warning: str) -> None:
         """Have the controller tell it."""
@@ -66,6 +71,25 @@ class DirectModule:
             told["warnings"] = [*self._warnings, *told.get("warnings", ())]
         sys.stdout.write("\n%s%s\n" % (self._marker, json.dumps(masked(told, self.no_log_values))))
         sys.stdout.flush()
+
+
+def _said(process: subprocess.Popen[bytes]) -> list[bytes]:
+    """What a process says on its standard output and error until it ends. A service that it started may hold both open for as long as it runs."""
+    said: dict[t.Any, bytes] = {process.stdout: b"", process.stderr: b""}
+    with selectors.DefaultSelector() as selector:
+        for stream in said:
+            selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            ended = process.poll() is not None
+            ready = selector.select(0 if ended else _LOOK_SECONDS)
+            if ended and not ready:
+                break
+            for key, _events in ready:
+                chunk = os.read(key.fd, _CHUNK)
+                said[key.fileobj] += chunk
+                if not chunk:
+                    selector.unregister(key.fileobj)
+    return list(said.values())
 
 
 def serve(request: t.Mapping[str, t.Any], attached: bytes) -> None:

@@ -16,7 +16,6 @@ import typing as t
 from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible.vars.clean import remove_internal_keys
 
 from ansible_collections.surefoot.release.plugins.plugin_utils.direct.arguments import Unfit, validated
 from ansible_collections.surefoot.release.plugins.plugin_utils.direct.payload import BOOTSTRAP, answer, payload, sources
@@ -67,8 +66,8 @@ class DirectAction(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         told = answer(done["stdout"], marker)
         if told is None:
             return _no_answer(name, done)
-        remove_internal_keys(told)
-        return told
+        # They are between ansible and its modules, and ours say none.
+        return {key: value for key, value in told.items() if not key.startswith("_ansible_")}
 
     def _interpreter(self, variables: t.Mapping[str, t.Any]) -> str | None:
         """The host's Python as far as it is known; before Ansible has found it on a host, it is not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import typing as t
 
 import pytest
@@ -49,6 +50,22 @@ def test_commands_are_run_as_they_are(tmp_path: pathlib.Path, monkeypatch: pytes
     assert run(["printf", r"\377"])[1] == "\udcff"
     with pytest.raises(FileNotFoundError):
         run(["/none/such"])
+
+
+def test_a_service_that_a_command_leaves_running_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+    """It has the output of what started it, and never closes it."""
+    script = f"sleep 600 & echo $! > {tmp_path}/pid; echo started; echo as told >&2; exit 4"
+    try:
+        assert module().run_command(["sh", "-c", script]) == (4, "started\n", "as told\n")
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_all_that_is_said_is_heard_and_a_closed_output_is_no_end() -> None:
+    many = "i=0; while [ $i -lt 20000 ]; do echo 0123456789; i=$((i+1)); done"
+    code, out, err = module().run_command(["sh", "-c", f"{many}; {many} >&2; exec >&- 2>&-; sleep 0.1; exit 5"])
+    assert (code, len(out), len(err)) == (5, 220_000, 220_000)
 
 
 def test_a_descriptor_is_handed_on_where_that_is_asked_for(tmp_path: pathlib.Path) -> None:
