@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import typing as t
@@ -56,14 +55,14 @@ class ActionModule(DirectAction):
             return self._install(arguments, variables)
         return self._install_from(artifact, arguments, variables, ask=options["check_first"])
 
-    def _install(self, arguments: dict[str, t.Any], variables: dict[str, t.Any], **delivered: str) -> dict[str, t.Any]:
+    def _install(self, arguments: dict[str, t.Any], variables: dict[str, t.Any], **delivered: str | bytes) -> dict[str, t.Any]:
         result = self._execute_module(module_name="surefoot.release.install", module_args={**arguments, **delivered}, task_vars=variables)
         return t.cast("dict[str, t.Any]", result)
 
     def _install_from(self, artifact: str, arguments: dict[str, t.Any], variables: dict[str, t.Any], *, ask: bool) -> dict[str, t.Any]:
         if 0 < os.path.getsize(artifact) <= _INLINE:
             with open(artifact, "rb") as stream:
-                return self._install(arguments, variables, content=base64.b64encode(stream.read()).decode())
+                return self._install(arguments, variables, content=stream.read())
         if ask:
             result = self._install(arguments, variables)
             if not result.get("upload_needed"):

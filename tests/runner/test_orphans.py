@@ -55,6 +55,16 @@ def test_a_module_that_came_through_a_pipe_is_ended() -> None:
         assert running.wait(5) == -signal.SIGTERM
 
 
+def test_a_module_that_runs_directly_is_ended() -> None:
+    name = "ansible_collections.surefoot.release.plugins.modules.restart"
+    options: dict[str, t.Any] = {"stdout": subprocess.PIPE, "text": True, "env": {**os.environ, MARK: "t1"}}
+    with subprocess.Popen([sys.executable, "-c", SLEEPS, name], **options) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "up\n"
+        assert len(orphans.end("t1", patience=0.1)) == 1
+        assert running.wait(5) == -signal.SIGTERM
+
+
 def test_what_does_not_listen_is_killed(tmp_path: pathlib.Path) -> None:
     with process(tmp_path, "AnsiballZ_migrate.py", "t1", "deaf") as running:
         orphans.end("t1", patience=0.2)

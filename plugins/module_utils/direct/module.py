@@ -22,6 +22,7 @@ SECRET = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"  # noqa: S105  # what Ansible sho
 
 _LOOK_SECONDS = 0.05
 _CHUNK = 64 * 1024
+_AS_HERE = dict(handle_exceptions=False, expand_user_and_vars=False, ignore_invalid_cwd=False)
 
 
 class DirectModule:
@@ -41,9 +42,11 @@ class DirectModule:
         cwd: str | None = None,
         environ_update: t.Mapping[str, str] | None = None,
         pass_fds: t.Sequence[int] = (),
-        **_options: t.Any,
+        **options: t.Any,
     ) -> tuple[int, str, str]:
         """As C(AnsibleModule.run_command) does it for a list of words in which nothing is to be expanded. Raises OSError where it cannot be started."""
+        if options.items() - _AS_HERE.items():
+            raise TypeError("a direct run knows no other way to run a command than %s, not %s" % (_AS_HERE, options))
         environment = {**os.environ, **(environ_update or {})}
         pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         with subprocess.Popen(args, cwd=cwd, env=environment, pass_fds=tuple(pass_fds), **pipes) as process:

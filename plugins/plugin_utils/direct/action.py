@@ -40,7 +40,8 @@ class DirectAction(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         variables = options.get("task_vars") or {}
         run = None if options.get("wrap_async") or self._task.async_val else self._direct(name, arguments, variables)
         if run is None:
-            return t.cast("dict[str, t.Any]", super()._execute_module(module_name=module_name, module_args=module_args, **options))
+            given = None if module_args is None else {key: _as_text(value) for key, value in module_args.items()}
+            return t.cast("dict[str, t.Any]", super()._execute_module(module_name=module_name, module_args=given, **options))
         return run
 
     def _direct(self, name: str, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any] | None:
@@ -49,9 +50,9 @@ class DirectAction(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if not interpreter:
             return None
         entry, leaf = self.ENTRY, name.rpartition(".")[2]
-        attached = base64.b64decode(arguments.get(entry.ATTACHED) or "") if hasattr(entry, "ATTACHED") else b""
+        attached = b"".join(value for value in arguments.values() if isinstance(value, bytes))
         try:
-            request = validated(entry, plain({key: value for key, value in arguments.items() if not (attached and key == entry.ATTACHED)}))
+            request = validated(entry, plain({key: value for key, value in arguments.items() if not isinstance(value, bytes)}))
         except Unfit:
             return None
         if hasattr(entry, "needs_ansible") and entry.needs_ansible(request["params"]):
@@ -84,6 +85,11 @@ class DirectAction(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         facility = variables.get("ansible_syslog_facility", constants.DEFAULT_SYSLOG_FACILITY)
         info = constants.config.get_config_value("TARGET_LOG_INFO", variables=variables)
         return {"name": f"ansible-{name}", "facility": str(facility), "info": str(info or "")}
+
+
+def _as_text(value: t.Any) -> t.Any:
+    """What is attached, as an option that any module can be given."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
 def _no_answer(name: str, done: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -52,6 +52,12 @@ def test_commands_are_run_as_they_are(tmp_path: pathlib.Path, monkeypatch: pytes
         run(["/none/such"])
 
 
+@pytest.mark.parametrize("option", [{"check_rc": True}, {"data": "x"}, {"expand_user_and_vars": True}])
+def test_a_way_to_run_commands_that_it_does_not_know_is_an_error(option: dict[str, t.Any]) -> None:
+    with pytest.raises(TypeError, match="knows no other way"):
+        module().run_command(["true"], **option)
+
+
 def test_a_service_that_a_command_leaves_running_is_not_waited_for(tmp_path: pathlib.Path) -> None:
     """It has the output of what started it, and never closes it."""
     script = f"sleep 600 & echo $! > {tmp_path}/pid; echo started; echo as told >&2; exit 4"

@@ -51,6 +51,14 @@ def ask(url: str, **given: t.Any) -> health.Answer:
     return health.ask(PARAMS, url, **given)
 
 
+def test_a_user_and_password_in_the_url_are_a_header_and_nothing_else() -> None:
+    with raw(b"HTTP/1.1 200 OK\r\n\r\n") as (url, heard):
+        assert ask(url.replace("//", "//me:p%40ss@")).accepted
+    assert b"Authorization: Basic bWU6cEBzcw==\r\n" in heard[0]
+    assert b"me:" not in heard[0]
+    assert b"X-Check: 1\r\n" in heard[0]
+
+
 def test_answer() -> None:
     with raw(b'HTTP/1.1 200 OK\r\nX-Version: 2.0.0\r\n\r\n{"a": {"version": 3}}') as (url, heard):
         answer = ask(url)

@@ -126,6 +126,14 @@ def test_the_manager_is_not_bothered_while_nobody_listens(monkeypatch: pytest.Mo
     assert manager.asked == 2
 
 
+def test_nor_is_it_while_the_process_that_it_named_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_MANAGER_SECONDS", 0)
+    manager = Script(Status("running", process.find(os.getpid()), "it is this one"))
+    with pytest.raises(StepFailed, match=r"not healthy within 0\.2 s; found: it is this one"):
+        wait(manager, health_url=f"http://127.0.0.1:{free_port()}/", health_timeout=0.2)
+    assert manager.asked == 2
+
+
 def test_service_that_dies_again_and_again_is_recognized(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_MANAGER_SECONDS", 0.01)
     lives = [status for number in range(1, 9) for status in (life(number), STARTING)]
